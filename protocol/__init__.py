@@ -1,0 +1,1 @@
+"""What travels between kefu and the world, as types, and nothing that moves it."""

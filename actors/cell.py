@@ -1,0 +1,374 @@
+"""One address brought to life: its mailbox, its actor, and what happens when that one fails.
+
+A cell has no task of its own: it is given turns by the workers while something waits. It is
+scheduled while a turn, or a timer that leads to one, is on its way; else it is idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from math import inf
+from typing import Any
+
+from actors.actor import Actor, ActorId, Letter
+from actors.context import CellContext
+from actors.door import Door
+from actors.errors import Reason
+from actors.mailbox import Mailbox, Order
+from actors.restart import NO_CRASHES, History, RestartIn, after_crash
+from actors.side_work import SideWork
+from actors.stats import locate
+from actors.timers import EARLY_S
+from actors.workers import is_cancelling
+from actors.world import DEADLINE, Population, World
+
+
+class Cell(Door):
+    """Owned by the router; senders see refs, actors see contexts."""
+
+    __slots__ = (
+        "_actor",
+        "_batch_limit",
+        "_history",
+        "_idle_timeout_s",
+        "_in_hand",
+        "_is_active",
+        "_is_idling",
+        "_mark",
+        "_marked_at",
+        "_quiet_at",
+        "busy_since",
+        "is_gone",
+        "side_work",
+    )
+
+    def __init__(self, id: ActorId, population: Population, world: World) -> None:
+        kind = population.kind
+        limits: Actor[Any] | type[Actor[Any]] = Actor
+        self._actor: Actor[Any] | None = None
+        # A factory that fails is called again in the first turn, where that is supervised.
+        with suppress(Exception):
+            limits = self._actor = kind.factory(id.key)
+        mailbox = Mailbox(kind.mailbox_limit or limits.mailbox_limit, kind.overflow)
+        super().__init__(id, population, world, mailbox)
+        timeout_s = limits.idle_timeout_s if kind.idle_timeout_s is None else kind.idle_timeout_s
+        self._idle_timeout_s = inf if timeout_s is None else timeout_s
+        self._batch_limit = kind.batch_limit or limits.batch_limit
+        self.busy_since = 0.0
+        self.is_gone = False
+        self.side_work: SideWork | None = None
+        self._history: History = NO_CRASHES
+        self._in_hand: Any = None
+        self._is_active = False
+        self._is_idling = False
+        self._mark = 0
+        self._marked_at = 0.0
+        self._quiet_at = 0.0
+
+    # What timers and the router call; none of it waits.
+
+    def order(self, order: Order) -> None:
+        """Queue an order ahead of all messages."""
+        self.mailbox.order(order)
+        if not self._is_scheduled:
+            self._schedule()
+
+    def drain(self) -> None:
+        """Refuse the outside world, finish what waits, passivate."""
+        self.is_draining = True
+        self.mailbox.wake_senders(all=True)
+        if self.is_quarantined:
+            self.abandon()
+        else:
+            self.order(Order.PASSIVATE)
+
+    def idle_is_due(self) -> None:
+        """The idle timeout of some earlier rest is over."""
+        self._is_idling = False
+        if self._is_scheduled:
+            return
+        if self._quiet_at + self._idle_timeout_s <= self.world.time() + EARLY_S:
+            self.order(Order.PASSIVATE)
+        else:
+            self._await_idle()
+
+    def abandon(self) -> None:
+        """Give up at once: whoever waits gets ActorStopped."""
+        self._bury_all([*self._letters_in_hand(), *self.mailbox.drain()], Reason.STOPPED)
+        self._set_quarantined(False)
+        self._leave()
+
+    # The turn.
+
+    async def turn(self, share: int, until: float) -> int:
+        """Handle up to `share` messages until loop time `until`; the count of those taken."""
+        if self.world.hooks.on_enter is not None:
+            self.world.hooks.on_enter(self.id)
+        try:
+            if self.mailbox.orders:
+                await self._obey(self.mailbox.take_order())
+                if self.is_gone:
+                    return 1
+            if not self._is_active:
+                await self._activate()
+            if self._batch_limit > 1:
+                taken = await self._take_batches(share, until)
+            else:
+                taken = await self._take_singly(share, until)
+        except Exception as error:
+            self._crashed(error)
+            return 1
+        except asyncio.CancelledError as error:
+            if is_cancelling():
+                raise
+            self._crashed(error)
+            return 1
+        self._in_hand = None
+        self._after_turn(taken)
+        return taken
+
+    async def _activate(self) -> None:
+        if self._actor is None:
+            self._actor = self._population.kind.factory(self.id.key)
+        self._actor.context = CellContext(self)
+        await self._actor.on_activate()
+        self._is_active = True
+
+    async def _take_singly(self, share: int, until: float) -> int:
+        mailbox, time = self.mailbox, self.world.time
+        assert self._actor is not None
+        receive = self._actor.receive
+        is_observed = self.world.hooks.observe is not None
+        taken = 0
+        try:
+            while mailbox.queue:
+                item = self._in_hand = mailbox.take()
+                taken += 1
+                if is_observed or type(item) is Letter:
+                    await self._receive_letter(self._actor, item)
+                else:
+                    await receive(item)
+                if taken >= share or mailbox.orders or time() >= until:
+                    break
+        finally:
+            self._population.counters.handled += taken
+        return taken
+
+    async def _receive_letter(self, actor: Actor[Any], item: Any) -> None:
+        letter = item if type(item) is Letter else Letter(item)
+        started = self.world.time()
+        if self._is_expired(letter, started):
+            self._population.counters.handled -= 1
+            return
+        token = DEADLINE.set(None if letter.deadline == inf else letter.deadline)
+        try:
+            value = await actor.receive(letter.message)
+        finally:
+            DEADLINE.reset(token)
+        letter.reply(value)
+        self._observe(letter, started)
+
+    async def _take_batches(self, share: int, until: float) -> int:
+        mailbox, time = self.mailbox, self.world.time
+        assert self._actor is not None
+        taken = 0
+        while mailbox.queue:
+            before = len(mailbox)
+            letters = self._in_hand = self._next_batch()
+            taken += before - len(mailbox)
+            self._population.counters.handled += len(letters)
+            if letters:
+                await self._receive_batch(self._actor, letters)
+            if taken >= share or mailbox.orders or time() >= until:
+                break
+        return taken
+
+    async def _receive_batch(self, actor: Actor[Any], letters: list[Letter[Any]]) -> None:
+        started = self.world.time()
+        deadline = max(letter.deadline for letter in letters)
+        token = DEADLINE.set(None if deadline == inf else deadline)
+        try:
+            await actor.receive_batch(letters)
+        finally:
+            DEADLINE.reset(token)
+        for letter in letters:
+            self._observe(letter, started)
+
+    def _next_batch(self) -> list[Letter[Any]]:
+        """What is handled together; a letter that was in a crash is handled alone."""
+        mailbox, now = self.mailbox, self.world.time()
+        batch: list[Letter[Any]] = []
+        while mailbox.queue and len(batch) < self._batch_limit:
+            item = mailbox.queue[0]
+            crashed = type(item) is Letter and item.crashes > 0
+            if crashed and batch:
+                break
+            mailbox.take()
+            letter = item if type(item) is Letter else Letter(item)
+            if not self._is_expired(letter, now):
+                batch.append(letter)
+            if crashed:
+                break
+        return batch
+
+    def _after_turn(self, taken: int) -> None:
+        mailbox = self.mailbox
+        mailbox.wake_senders()
+        if mailbox.queue or mailbox.orders:
+            self._note_age(taken)
+            self.world.workers.add(self)
+        elif self.is_draining and self.side_work is None:
+            mailbox.order(Order.PASSIVATE)
+            self.world.workers.add(self)
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        self.mailbox.rest()
+        self._is_scheduled = False
+        self._mark = 0
+        self._quiet_at = self.world.time()
+        if not self._is_idling and self._idle_timeout_s < inf:
+            self._await_idle()
+
+    def _await_idle(self) -> None:
+        self._is_idling = True
+        self.world.idle.add(self, None, self._quiet_at + self._idle_timeout_s)
+
+    def _schedule(self) -> None:
+        self._is_scheduled = True
+        self.busy_since = self.world.time()
+        self.world.workers.add(self)
+
+    def _note_age(self, taken: int) -> None:
+        # What waits now came after the last mark once as many were taken as waited then.
+        self._mark -= taken
+        if self._mark <= 0:
+            self.busy_since = self._marked_at or self.busy_since
+            self._mark = len(self.mailbox)
+            self._marked_at = self.world.time()
+
+    def oldest_s(self, now: float) -> float:
+        """Upper bound of how long the oldest message waits or is being handled."""
+        return now - self.busy_since if self._is_scheduled else 0.0
+
+    # The end of an incarnation.
+
+    async def _obey(self, order: Order) -> None:
+        if order is Order.STOP:
+            self._bury_all(self.mailbox.drain(), Reason.STOPPED)
+            await self._passivate()
+            self._end()
+        elif self._may_passivate():
+            await self._passivate()
+        else:
+            return
+        if not self.mailbox.queue:
+            self._leave()
+
+    def _may_passivate(self) -> bool:
+        if self.mailbox.queue or self.side_work is not None:
+            return False
+        if self.is_draining or self._actor is None or not self._is_active:
+            return True
+        return self._actor.may_passivate()
+
+    async def _passivate(self) -> None:
+        actor, was_active = self._actor, self._is_active
+        self._actor, self._is_active = None, False
+        if actor is None or not was_active:
+            return
+        try:
+            await actor.on_passivate()
+        except Exception as error:
+            self.report(error)
+
+    def _end(self) -> None:
+        if self.side_work is not None:
+            self.side_work.cancel()
+        self.world.reminders.forget_all(self.id)
+        self.world.watches.forget_all(self.id)
+        self._tell_watchers()
+
+    def _leave(self) -> None:
+        self.is_gone = True
+        self.mailbox.wake_senders(all=True)
+        self._population.cells.pop(self.id.key, None)
+        self.world.departed.set()
+
+    def _tell_watchers(self) -> None:
+        for watcher, message in self.world.watches.take(self.id):
+            self.world.force(watcher, message)
+
+    # Failure.
+
+    def report(self, error: BaseException) -> None:
+        """Count a failure and call the hook."""
+        counters = self._population.counters
+        counters.failed += 1
+        counters.last_error = locate(error)
+        if self.world.hooks.on_crash is not None:
+            self.world.hooks.on_crash(self.id, error)
+
+    def _crashed(self, error: BaseException) -> None:
+        self.report(error)
+        self._actor, self._is_active = None, False
+        self.mailbox.put_back(self._guilty_set_aside())
+        policy = self._population.kind.restart
+        now, chance = self.world.time(), self.world.random.random()
+        self._history, verdict = after_crash(policy, self._history, now=now, chance=chance)
+        if isinstance(verdict, RestartIn):
+            self._population.counters.restarts += 1
+            self._resume_in(verdict.delay_s)
+        else:
+            self._set_quarantined(True)
+            self._bury_all(self.mailbox.take_asked(), Reason.UNAVAILABLE)
+            self.mailbox.wake_senders(all=True)
+            self._tell_watchers()
+            self._resume_in(verdict.duration_s)
+
+    def _guilty_set_aside(self) -> list[Letter[Any]]:
+        again = []
+        for letter in self._letters_in_hand():
+            letter.crashes += 1
+            if letter.crashes > 1:
+                self._bury_all([letter], Reason.POISON)
+            else:
+                again.append(letter)
+        return again
+
+    def _letters_in_hand(self) -> list[Letter[Any]]:
+        item, self._in_hand = self._in_hand, None
+        if item is None:
+            return []
+        items = item if isinstance(item, list) else [item]
+        letters = [each if type(each) is Letter else Letter(each) for each in items]
+        return [letter for letter in letters if not letter.settled]
+
+    def _resume_in(self, delay_s: float) -> None:
+        if delay_s > 0.0:
+            self.world.loop.call_later(delay_s, self._resume)
+        else:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self.is_gone:
+            return
+        was_quarantined = self.is_quarantined
+        self._set_quarantined(False)
+        if was_quarantined and not self.mailbox.queue and self._idle_timeout_s < inf:
+            self._rest()  # nobody waits: the next message is the next try
+        else:
+            self.world.workers.add(self)
+
+    def _set_quarantined(self, value: bool) -> None:
+        self._population.counters.quarantined += int(value) - int(self.is_quarantined)
+        self.is_quarantined = value
+
+    # What is told to the world.
+
+    def _observe(self, letter: Letter[Any], started: float) -> None:
+        observe = self.world.hooks.observe
+        if observe is not None:
+            observe(self.id, type(letter.message).__name__, self.world.time() - started)

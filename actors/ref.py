@@ -1,0 +1,103 @@
+"""The live `Ref`: keeps hold of the cell it found last, so that sending again costs little."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from actors.actor import ActorId, Letter, Request
+from actors.errors import DeadlineExceeded, MailboxFull, Reason, error_for
+from actors.world import DEADLINE
+
+if TYPE_CHECKING:
+    from actors.cell import Cell
+    from actors.router import Router
+
+R = TypeVar("R")
+
+
+class RouterRef:
+    """An address with the router that knows the way there."""
+
+    __slots__ = ("_cell", "_router", "id")
+
+    def __init__(self, router: Router, id: ActorId) -> None:
+        self.id = id
+        self._router = router
+        self._cell: Cell | None = None
+
+    def __repr__(self) -> str:
+        return f"<ref {self.id}>"
+
+    def tell(self, message: Any, /) -> bool:
+        cell = self._cell
+        if cell is None or cell.is_gone:
+            cell = self._cell = self._router.find(self.id)
+            if cell is None:
+                return self._tell_elsewhere(message)
+        return cell.tell(message)
+
+    async def send(self, message: Any, /, *, within: float) -> None:
+        deadline = _deadline(within)
+        while True:
+            cell = self._find()
+            if cell is None:
+                if not self._tell_elsewhere(message):
+                    raise error_for(self.id, Reason.STOPPED)
+                return
+            room = cell.put_or_wait(message)
+            if room is None:
+                return
+            bucket = cell.world.asks.add(room, self.id, deadline)
+            try:
+                await room
+            except DeadlineExceeded:
+                self._router.bury(self.id, message, Reason.OVERFLOW)
+                raise MailboxFull(f"{self.id} had no room for {within} s") from None
+            finally:
+                bucket.pop(room, None)
+
+    async def ask(self, message: Request[R], /, *, within: float) -> R:
+        cell = self._find()
+        deadline = _deadline(within)
+        if cell is None:
+            return cast(R, await self._ask_elsewhere(message, deadline))
+        world = cell.world
+        if deadline <= world.time():
+            raise error_for(self.id, Reason.EXPIRED)
+        future: asyncio.Future[R] = world.loop.create_future()
+        cell.ask(Letter(message, deadline, future))
+        bucket = world.asks.add(future, self.id, deadline)
+        try:
+            return await future
+        finally:
+            bucket.pop(future, None)
+
+    def _find(self) -> Cell | None:
+        cell = self._cell
+        if cell is None or cell.is_gone:
+            cell = self._cell = self._router.find(self.id)
+        return cell
+
+    def _tell_elsewhere(self, message: object) -> bool:
+        router = self._router
+        if router.transport is not None and router.is_elsewhere(self.id):
+            return router.transport.tell(self.id, message)
+        router.refuse(self.id, message)
+        return False
+
+    async def _ask_elsewhere(self, message: object, deadline: float) -> object:
+        router = self._router
+        if router.transport is None or not router.is_elsewhere(self.id):
+            raise error_for(self.id, router.refuse(self.id, message))
+        within = deadline - asyncio.get_running_loop().time()
+        if within <= 0:
+            raise error_for(self.id, Reason.EXPIRED)
+        return await router.transport.ask(self.id, message, within=within)
+
+
+def _deadline(within: float) -> float:
+    """Loop time in `within` seconds, or the inherited deadline if that is earlier."""
+    deadline = asyncio.get_running_loop().time() + within
+    inherited = DEADLINE.get()
+    return deadline if inherited is None or deadline < inherited else inherited

@@ -1,0 +1,201 @@
+"""How fast actors are: bursts, single hops, asks, and what an idle one weighs.
+
+One process, one event loop. Figures are per second of CPU time, best of several rounds, because
+the machine may be busy with other things. Run `python -m bench.actors` (as a script its name would hide the
+package it measures); `--asyncio` measures without uvloop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import platform
+import sys
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from time import process_time
+from typing import Any
+
+import anyio
+import uvloop
+
+from actors import Actor, Kind, Request, Router
+
+ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(Request[int]):
+    """Answered with 1."""
+
+
+class Counter(Actor[Any]):
+    """Counts its messages and sets `done` at the expected one."""
+
+    mailbox_limit = 1024
+
+    def __init__(self, key: str) -> None:
+        self.count = 0
+
+    async def receive(self, message: Any) -> int:
+        self.count += 1
+        if type(message) is tuple and self.count >= message[0]:
+            self.count = 0
+            message[1].set()
+        return 1
+
+
+class Ringer(Actor[tuple[int, anyio.Event]]):
+    """Tells its right neighbour one less, until nothing is left."""
+
+    def __init__(self, key: str, size: int) -> None:
+        self._right = str((int(key) + 1) % size)
+
+    async def on_activate(self) -> None:
+        self._next = self.context.ref("ringer", self._right)
+
+    async def receive(self, message: tuple[int, anyio.Event]) -> None:
+        left, done = message
+        if left == 0:
+            done.set()
+        else:
+            self._next.tell((left - 1, done))
+
+
+def open_router(*kinds: Kind) -> Router:
+    return Router(kinds, random=Random(1))
+
+
+async def burst(count: int) -> float:
+    """Tells in bursts of 500 to one actor, each burst handled before the next."""
+    async with open_router(Kind("counter", Counter)) as router:
+        ref = router.ref("counter", "one")
+        started = process_time()
+        for _ in range(count // 500):
+            done = anyio.Event()
+            for _ in range(499):
+                ref.tell(None)
+            ref.tell((500, done))
+            await done.wait()
+        return count / (process_time() - started)
+
+
+async def single_hop(count: int) -> float:
+    """One message going round a ring of 1,000 actors."""
+    async with open_router(Kind("ringer", lambda key: Ringer(key, 1000))) as router:
+        first = router.ref("ringer", "0")
+        for hops in (1000, count):
+            done = anyio.Event()
+            started = process_time()
+            first.tell((hops, done))
+            await done.wait()
+        return count / (process_time() - started)
+
+
+async def from_outside(count: int) -> float:
+    """One tell to an idle actor at a time, each from a task that then waits for the loop."""
+    async with open_router(Kind("counter", Counter)) as router:
+        refs = [router.ref("counter", str(number)) for number in range(1000)]
+        started = process_time()
+        for turn in range(count):
+            refs[turn % 1000].tell(None)
+            await asyncio.sleep(0)
+        return count / (process_time() - started)
+
+
+async def ask_one(count: int) -> float:
+    """Asks one after another, each with a deadline."""
+    async with open_router(Kind("counter", Counter)) as router:
+        ref, ping = router.ref("counter", "one"), Ping()
+        started = process_time()
+        for _ in range(count):
+            await ref.ask(ping, within=5)
+        return count / (process_time() - started)
+
+
+async def ask_hundred(count: int) -> float:
+    """A hundred askers at once, each asking one after another with a deadline."""
+    async with open_router(Kind("counter", Counter)) as router:
+        ref, ping = router.ref("counter", "one"), Ping()
+
+        async def asker() -> None:
+            for _ in range(count // 100):
+                await ref.ask(ping, within=5)
+
+        started = process_time()
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(asker)
+        return count / (process_time() - started)
+
+
+async def activate(count: int) -> float:
+    """First message to so many different actors, until the last has handled it."""
+    async with open_router(Kind("counter", Counter)) as router:
+        started = process_time()
+        for number in range(count - 1):
+            router.ref("counter", str(number)).tell(None)
+            if number % 1000 == 0:
+                await asyncio.sleep(0)
+        await router.ref("counter", "last").ask(Ping(), within=60)
+        return count / (process_time() - started)
+
+
+async def idle_bytes(count: int) -> float:
+    """Memory of an actor that has handled one message and waits, with its key and all."""
+    async with open_router(Kind("counter", Counter)) as router:
+        await router.ref("counter", "first").ask(Ping(), within=60)
+        gc.collect()
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(count):
+            router.ref("counter", f"{number:032}").tell(None)
+        await router.ref("counter", "last").ask(Ping(), within=60)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return (after - before) / count
+
+
+def best(measure: Callable[[int], Awaitable[float]], count: int) -> float:
+    async def once() -> float:
+        return await measure(count)
+
+    runner = asyncio.run if "--asyncio" in sys.argv else uvloop.run
+    results = [runner(once()) for _ in range(ROUNDS)]
+    return min(results) if measure is idle_bytes else max(results)
+
+
+def machine() -> str:
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    loop = "asyncio" if "--asyncio" in sys.argv else f"uvloop {uvloop.__version__}"
+    python = f"Python {platform.python_version()}"
+    return f"{len(names)} x {names[0]}, {platform.release()}, {python}, {loop}"
+
+
+ROWS: list[tuple[str, Callable[[int], Awaitable[float]], int, str]] = [
+    ("tell, bursts of 500", burst, 1_000_000, "/s"),
+    ("single hop, ring of 1,000", single_hop, 200_000, "/s"),
+    ("single hop from outside", from_outside, 200_000, "/s"),
+    ("ask, one at a time", ask_one, 100_000, "/s"),
+    ("ask, 100 at once", ask_hundred, 200_000, "/s"),
+    ("activate", activate, 50_000, "/s"),
+    ("idle actor", idle_bytes, 20_000, " bytes"),
+]
+
+
+def main() -> None:
+    sys.stdout.write(f"{machine()}, per second of CPU time\n")
+    for name, measure, count, unit in ROWS:
+        sys.stdout.write(f"{name:28}{best(measure, count):>14,.0f}{unit}\n")
+
+
+if __name__ == "__main__":
+    main()

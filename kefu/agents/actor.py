@@ -1,0 +1,298 @@
+"""One agent: presence, places, and the way every chat takes to reach them.
+
+Whether a chat may come is decided here, because only here are the places counted; whether it is
+still to be had is decided by the conversation. A place is held from the question to the answer.
+When no answer comes the place stays held until the store has been read again.
+"""
+
+from datetime import timedelta
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from actors import Actor, ActorError, Request
+from kefu.agents import messages, state
+from kefu.agents.messages import AgentMessage, Verdict
+from kefu.agents.ports import World
+from kefu.agents.state import Desk, Offer
+from kefu.conversations import messages as conversations
+from kefu.delivery import Origin, agent_topic
+from kefu.dispatch import messages as dispatch
+from kefu.storage.errors import StoreUnavailable
+from protocol.codes import ERRORS, ErrorCode
+from protocol.server import (
+    AgentCard,
+    AgentPresence,
+    Error,
+    Fault,
+    TransferOffer,
+    TransferOutcome,
+    TransferRequest,
+    TransferResult,
+)
+
+LEFT_AFTER_S: Final = 15.0
+OFFER_S: Final = 30.0
+CONVERSATION_WITHIN_S: Final = 8.0
+DOUBT_S: Final = 15.0
+OFFER_LIMIT: Final = 20
+OutcomeName = Literal["transferred", "offered", "declined", "expired"]
+
+
+class AgentActor(Actor[AgentMessage]):
+    mailbox_limit = 1024
+
+    def __init__(self, agent_id: UUID, world: World) -> None:
+        self._agent_id = agent_id
+        self._world = world
+        self._desk: Desk | None = None
+
+    def may_passivate(self) -> bool:
+        return self._desk is None or not (
+            self._desk.is_present or self._desk.offers or self._desk.reserved
+        )
+
+    async def receive(self, message: AgentMessage) -> object:
+        try:
+            desk = self._desk or await self._world.desks.load(self._agent_id)
+        except StoreUnavailable:
+            return self._refuse(message, ErrorCode.OVERLOADED)
+        if desk is None:
+            return self._refuse(message, ErrorCode.AGENT_NOT_FOUND)
+        self._desk = desk
+        return await self._handle(desk, message)
+
+    async def _handle(self, desk: Desk, message: AgentMessage) -> object:
+        match message:
+            case messages.Connected(connection_id=connection_id):
+                return self._connect(desk, connection_id)
+            case messages.Disconnected(connection_id=connection_id):
+                self._move(state.disconnect(desk, connection_id))
+                self.context.remind("left", LEFT_AFTER_S, messages.LeftForGood())
+            case messages.LeftForGood():
+                self._move(state.leave(desk))
+            case messages.ChatAssigned(chat_id=chat_id, customer_id=customer_id):
+                self._move(state.assign(desk, chat_id, customer_id))
+            case messages.ChatFreed(chat_id=chat_id):
+                self._move(state.free(desk, chat_id))
+            case messages.SetStatus():
+                return await self._set_status(desk, message)
+            case messages.Accept() | messages.TakeOver():
+                return await self._take(desk, message)
+            case messages.Receive():
+                return await self._receive(desk, message)
+            case messages.AnswerOffer():
+                return await self._answer_offer(desk, message)
+            case messages.OfferExpired(request_id=request_id):
+                self._expire(desk, request_id)
+            case messages.PlaceDoubtful(chat_id=chat_id):
+                await self._settle_doubt(desk, chat_id)
+        return None
+
+    # --- presence ---------------------------------------------------------------------------------
+
+    def _connect(self, desk: Desk, connection_id: str) -> dict[UUID, UUID]:
+        self.context.forget("left")
+        if not desk.is_present and desk.chosen == "offline":  # signing in again is coming back
+            desk = state.choose(desk, "online", None)
+        self._move(state.connect(desk, connection_id))
+        return dict(desk.active)
+
+    async def _set_status(self, desk: Desk, message: messages.SetStatus) -> Verdict:
+        try:
+            await self._world.desks.save_status(desk.agent_id, message.status, message.note)
+        except StoreUnavailable:
+            return self._refuse(message, ErrorCode.OVERLOADED)
+        self._move(state.choose(desk, message.status, message.note))  # the feed tells everybody
+        return Verdict()
+
+    def _move(self, desk: Desk) -> None:
+        before, self._desk = self._desk, desk
+        if before is None or _presence(before) != _presence(desk):
+            self._queue().tell(dispatch.PresenceChanged(_presence(desk)))
+
+    # --- chats coming in --------------------------------------------------------------------------
+
+    async def _take(self, desk: Desk, message: messages.Accept | messages.TakeOver) -> Verdict:
+        if not desk.has_place_for(message.chat_id):
+            return self._refuse(message, ErrorCode.AGENT_AT_CAPACITY)
+        seat = conversations.AgentSeat(desk.agent_id, desk.name, desk.avatar_url)
+        command: Request[conversations.Outcome]
+        if isinstance(message, messages.Accept):
+            command = conversations.AcceptChat(message.origin, seat, message.chat_id)
+        else:
+            by = conversations.Party("agent", desk.agent_id, desk.name, message.is_supervisor)
+            command = conversations.TakeOverChat(message.origin, seat, by, message.chat_id)
+        return await self._ask_for(message.chat_id, message.customer_id, command, message)
+
+    async def _ask_for(
+        self,
+        chat_id: UUID,
+        customer_id: UUID,
+        command: Request[conversations.Outcome],
+        message: AgentMessage,
+    ) -> Verdict:
+        """Hold a place and ask the conversation; it tells the people, we keep the count."""
+        assert self._desk is not None
+        self._desk = state.reserve(self._desk, chat_id)
+        conversation = self.context.ref(conversations.KIND, str(customer_id))
+        try:
+            outcome = await conversation.ask(command, within=CONVERSATION_WITHIN_S)
+        except ActorError:
+            doubt = messages.PlaceDoubtful(chat_id)
+            self.context.remind(f"doubt-{chat_id}", DOUBT_S, doubt)
+            return self._refuse(message, ErrorCode.OVERLOADED)
+        if isinstance(outcome, conversations.Refusal):
+            self._desk = state.unreserve(self._desk, chat_id)
+            return Verdict(outcome.code)
+        self._move(state.assign(self._desk, chat_id, customer_id))
+        return Verdict()
+
+    async def _settle_doubt(self, desk: Desk, chat_id: UUID) -> None:
+        try:
+            stored = await self._world.desks.load(desk.agent_id)
+        except StoreUnavailable:
+            self.context.remind(f"doubt-{chat_id}", DOUBT_S, messages.PlaceDoubtful(chat_id))
+            return
+        if stored is not None and chat_id in stored.active:
+            self._move(state.assign(desk, chat_id, stored.active[chat_id]))
+        else:
+            self._move(state.unreserve(desk, chat_id))
+
+    # --- transfers --------------------------------------------------------------------------------
+
+    async def _receive(self, desk: Desk, message: messages.Receive) -> Verdict:
+        """A colleague passes a chat on: at once when we are free for it, else as an offer."""
+        if not desk.is_present or desk.status == "offline":
+            return self._refuse(message, ErrorCode.AGENT_OFFLINE)
+        offer = Offer(
+            request_id=self._world.entropy.uuid(),
+            chat_id=message.chat_id,
+            customer_id=message.customer_id,
+            from_agent_id=message.from_agent_id,
+            from_agent_name=message.from_agent_name,
+            is_supervisor=message.is_supervisor,
+            reason=message.reason,
+            note=message.note,
+        )
+        is_free = desk.status == "online" and desk.has_place_for(message.chat_id)
+        if is_free and not message.wants_offer:
+            verdict = await self._ask_for(
+                message.chat_id,
+                message.customer_id,
+                self._transfer(desk, offer, message.origin),
+                message,
+            )
+            if verdict.refused is None:
+                self._reply(message.origin, self._result(offer, "transferred"))
+            return verdict
+        return await self._make_offer(desk, offer, message)
+
+    async def _make_offer(self, desk: Desk, offer: Offer, message: messages.Receive) -> Verdict:
+        if len(desk.offers) >= OFFER_LIMIT:
+            return self._refuse(message, ErrorCode.AGENT_AT_CAPACITY)
+        if not await self._is_theirs(offer):
+            return self._refuse(message, ErrorCode.CHAT_NOT_FOUND)
+        self._desk = state.add_offer(desk, offer)
+        expired = messages.OfferExpired(offer.request_id)
+        self.context.remind(f"offer-{offer.request_id}", OFFER_S, expired)
+        now = self._world.clock.now()
+        payload = TransferOffer(
+            request_id=offer.request_id,
+            chat_id=offer.chat_id,
+            from_agent=AgentCard(offer.from_agent_id, offer.from_agent_name),
+            expires_at=now + timedelta(seconds=OFFER_S),
+            reason=offer.reason,
+            note=offer.note,
+        )
+        self._world.publisher.publish((agent_topic(desk.agent_id),), TransferRequest(payload, now))
+        self._reply(message.origin, self._result(offer, "offered"))
+        return Verdict()
+
+    async def _answer_offer(self, desk: Desk, message: messages.AnswerOffer) -> Verdict:
+        desk, offer = state.take_offer(desk, message.request_id)
+        if offer is None:
+            return self._refuse(message, ErrorCode.CHAT_NOT_FOUND)
+        if message.is_accepted and not desk.has_place_for(offer.chat_id):
+            return self._refuse(message, ErrorCode.AGENT_AT_CAPACITY)
+        self._desk = desk
+        self.context.forget(f"offer-{offer.request_id}")
+        if not message.is_accepted:
+            self._tell_sender(offer, "declined")
+            self._reply(message.origin, self._result(offer, "declined"))
+            return Verdict()
+        command = self._transfer(desk, offer, message.origin)
+        verdict = await self._ask_for(offer.chat_id, offer.customer_id, command, message)
+        if verdict.refused is None:
+            self._tell_sender(offer, "transferred")
+        return verdict
+
+    async def _is_theirs(self, offer: Offer) -> bool:
+        """Whether the colleague is in charge of what they offer (a supervisor may offer any)."""
+        viewer = conversations.Party("agent", offer.from_agent_id, offer.from_agent_name)
+        conversation = self.context.ref(conversations.KIND, str(offer.customer_id))
+        try:
+            found: conversations.Outcome = await conversation.ask(
+                conversations.Describe(viewer, offer.chat_id), within=CONVERSATION_WITHIN_S
+            )
+        except ActorError:
+            return False
+        if isinstance(found, conversations.Refusal) or found.status != "active":
+            return False
+        return offer.is_supervisor or (
+            found.agent is not None and found.agent.id == offer.from_agent_id
+        )
+
+    def _transfer(self, desk: Desk, offer: Offer, origin: Origin) -> conversations.TransferChat:
+        by = conversations.Party(
+            "agent", offer.from_agent_id, offer.from_agent_name, offer.is_supervisor
+        )
+        seat = conversations.AgentSeat(desk.agent_id, desk.name, desk.avatar_url)
+        return conversations.TransferChat(origin, by, seat, offer.chat_id, offer.reason, offer.note)
+
+    def _expire(self, desk: Desk, request_id: UUID) -> None:
+        self._desk, offer = state.take_offer(desk, request_id)
+        if offer is not None:
+            self._tell_sender(offer, "expired")
+
+    def _tell_sender(self, offer: Offer, outcome: OutcomeName) -> None:
+        topics = (agent_topic(offer.from_agent_id),)
+        self._world.publisher.publish(topics, self._result(offer, outcome))
+
+    def _result(self, offer: Offer, outcome: OutcomeName) -> TransferResult:
+        payload = TransferOutcome(
+            chat_id=offer.chat_id,
+            outcome=outcome,
+            to_agent_id=self._agent_id,
+            request_id=offer.request_id,
+        )
+        return TransferResult(payload, self._world.clock.now())
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def _refuse(self, message: AgentMessage, code: ErrorCode) -> Verdict:
+        origin: Origin | None = getattr(message, "origin", None)
+        if origin is not None:
+            chat_id = getattr(message, "chat_id", None)
+            retry_after_s = 1.0 if code is ErrorCode.OVERLOADED else None
+            fault = Fault(code, ERRORS[code].sentence, chat_id, retry_after_s)
+            self._reply(origin, Error(fault, self._world.clock.now()))
+        return Verdict(code)
+
+    def _reply(self, origin: Origin, frame: Error | TransferResult) -> None:
+        self._world.publisher.reply(origin, replace(frame, reply_to=origin.frame_id))
+
+    def _queue(self) -> Any:
+        return self.context.ref(dispatch.KIND, dispatch.MAIN)
+
+
+def _presence(desk: Desk) -> AgentPresence:
+    return AgentPresence(
+        agent_id=desk.agent_id,
+        name=desk.name,
+        status=desk.status,
+        active_count=len(desk.active),
+        max_sessions=desk.max_sessions,
+        note=desk.status_note,
+    )

@@ -1,0 +1,116 @@
+"""What may be said to an agent's actor. Its address is `agent/<agent id>`.
+
+It alone knows whether the agent has a place free, so that every way a chat can reach an agent
+(accept, take over, transfer) goes through it.
+"""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from actors import Request
+from kefu.delivery import Origin
+from protocol.agent import AgentStatusName
+from protocol.codes import ErrorCode
+
+KIND = "agent"
+
+
+class Verdict(Struct, frozen=True):
+    """What came of a request: nothing to say, or why not. People were told already."""
+
+    refused: ErrorCode | None = None
+
+
+class Connected(Request[dict[UUID, UUID]], Struct, frozen=True):
+    """A socket of the agent opened. Answered with their live chats: chat id to customer id."""
+
+    connection_id: str
+
+
+class Disconnected(Struct, frozen=True):
+    connection_id: str
+
+
+class Accept(Request[Verdict], Struct, frozen=True):
+    origin: Origin
+    chat_id: UUID
+    customer_id: UUID
+
+
+class TakeOver(Request[Verdict], Struct, frozen=True):
+    origin: Origin
+    chat_id: UUID
+    customer_id: UUID
+    is_supervisor: bool
+
+
+class Receive(Request[Verdict], Struct, frozen=True):
+    """Said to the agent who is to get a colleague's chat, now or as an offer."""
+
+    origin: Origin
+    chat_id: UUID
+    customer_id: UUID
+    from_agent_id: UUID
+    from_agent_name: str
+    is_supervisor: bool
+    wants_offer: bool
+    reason: str | None = None
+    note: str | None = None
+
+
+class AnswerOffer(Request[Verdict], Struct, frozen=True):
+    origin: Origin
+    request_id: UUID
+    is_accepted: bool
+
+
+class SetStatus(Request[Verdict], Struct, frozen=True):
+    origin: Origin
+    status: AgentStatusName
+    note: str | None = None
+
+
+class ChatAssigned(Struct, frozen=True):
+    """The conversation says: this chat is yours, and it is durable."""
+
+    chat_id: UUID
+    customer_id: UUID
+
+
+class ChatFreed(Struct, frozen=True):
+    """The conversation says: this chat is no longer yours."""
+
+    chat_id: UUID
+
+
+class OfferExpired(Struct, frozen=True):
+    """The actor's reminder to itself."""
+
+    request_id: UUID
+
+
+class PlaceDoubtful(Struct, frozen=True):
+    """The actor's reminder to itself: it never heard whether this chat came."""
+
+    chat_id: UUID
+
+
+class LeftForGood(Struct, frozen=True):
+    """The actor's reminder to itself: the last socket closed a while ago."""
+
+
+AgentMessage = (
+    Connected
+    | Disconnected
+    | Accept
+    | TakeOver
+    | Receive
+    | AnswerOffer
+    | SetStatus
+    | ChatAssigned
+    | ChatFreed
+    | OfferExpired
+    | PlaceDoubtful
+    | LeftForGood
+)

@@ -1,0 +1,31 @@
+"""What an agent's actor needs of the world. The real thing is in desks.py."""
+
+from typing import Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from kefu.agents.state import Desk
+from kefu.clock import Clock
+from kefu.delivery import Publisher
+from kefu.entropy import Entropy
+from protocol.agent import AgentStatusName
+
+
+class Desks(Protocol):
+    """Agents as they are stored. Every call raises StoreUnavailable when nobody answers."""
+
+    async def load(self, agent_id: UUID) -> Desk | None:
+        """The agent with the chats in their charge; None for an unknown or inactive one."""
+        ...
+
+    async def save_status(
+        self, agent_id: UUID, status: AgentStatusName, note: str | None
+    ) -> None: ...
+
+
+class World(Struct, frozen=True):
+    desks: Desks
+    publisher: Publisher
+    clock: Clock
+    entropy: Entropy

@@ -1,0 +1,230 @@
+"""The one place where everything is made and joined, in the order it starts; it stops in reverse.
+
+stores -> schema -> ownership -> journal -> actors -> routes. Nothing below this module finds its
+parts by itself: it is handed them.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import anyio
+import asyncpg
+from msgspec import Struct
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, WebSocketRoute
+
+from actors import ActorId, Kind, Router
+from kefu import logs
+from kefu.agents import messages as agents
+from kefu.agents import ports as agent_ports
+from kefu.agents import routes as agent_routes
+from kefu.agents.accounts import Accounts, ensure_secrets
+from kefu.agents.actor import AgentActor
+from kefu.agents.desks import PostgresDesks
+from kefu.agents.passwords import Passwords
+from kefu.agents.tokens import Tokens
+from kefu.clock import Clock, SystemClock
+from kefu.conversations import messages as conversations
+from kefu.conversations import ports as conversation_ports
+from kefu.conversations.actor import ConversationActor
+from kefu.conversations.announce import waiting_of
+from kefu.conversations.store import PostgresChats
+from kefu.dispatch import actor as dispatch_actor
+from kefu.dispatch import messages as dispatch
+from kefu.entropy import Entropy, SystemEntropy
+from kefu.gateway import health, pages, server
+from kefu.gateway.http_metrics import HttpMetrics
+from kefu.gateway.hub import Hub
+from kefu.gateway.metrics import Metrics
+from kefu.gateway.ports import Backstage
+from kefu.gateway.problems import EXCEPTION_HANDLERS
+from kefu.gateway.sockets import Door, Socket
+from kefu.settings import Settings
+from kefu.storage import migrate
+from kefu.storage.database import connected
+from kefu.storage.journal import Journal
+from kefu.storage.ownership import claim_slots, hold_database
+from kefu.storage.pings import ping_postgres, ping_redis
+from kefu.stores import Stores, open_stores
+from kefu.welcome import tell_progress, welcome
+
+BODY_BYTES = 1024 * 1024
+log = logging.getLogger("kefu.app")
+
+
+async def serve(settings: Settings) -> None:
+    """Run the server until it is told to stop. Raises KefuError and what the stores raise."""
+    listener = server.bind(settings.host, settings.port)
+    try:
+        async with (
+            open_stores(settings, on_progress=tell_progress) as stores,
+            open_app(settings, stores) as app,
+        ):
+            await server.run(
+                app.asgi,
+                listener,
+                trusted_proxies=settings.trusted_proxies,
+                stop_within_s=settings.shutdown_timeout_s,
+                on_ready=lambda url: welcome(settings, app.accounts, url),
+            )
+    finally:
+        listener.close()
+
+
+class App(Struct, frozen=True):
+    """A running kefu, ready to be served."""
+
+    asgi: Starlette
+    accounts: Accounts
+    tokens: Tokens
+    router: Router
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    stores: Stores,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+) -> AsyncIterator[App]:
+    """Everything but the web server; stopped in reverse, with nothing acknowledged lost."""
+    clock = clock or SystemClock()
+    entropy = entropy or SystemEntropy(clock)
+    database_url = stores.addresses.database_url.reveal()
+    async with connected(stores.pool) as connection:
+        await migrate.upgrade(connection, on_progress=tell_progress)
+    owner = await asyncpg.connect(database_url)
+    try:
+        await hold_database(owner)
+        epochs = await claim_slots(owner, f"{socket.gethostname()}:{os.getpid()}")
+        accounts, tokens = await _accounts(settings, stores, clock, entropy)
+        metrics, hub = Metrics(), Hub()
+        journal = Journal(lambda: asyncpg.connect(database_url), on_commit=metrics.note_commit)
+        chats = PostgresChats(stores.pool)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.run)
+            world = conversation_ports.World(
+                chats=chats,
+                journal=journal,
+                publisher=hub,
+                clock=clock,
+                entropy=entropy,
+                epoch_of=epochs.__getitem__,
+                is_bot_ready=lambda: False,
+            )
+            async with _router(world, stores) as router:
+                router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
+                backstage = Backstage(
+                    hub=hub,
+                    ref=router.ref,
+                    chats=chats,
+                    clock=clock,
+                    metrics=metrics,
+                    frame_rate=settings.max_frame_rate,
+                    frame_burst=settings.max_frame_burst,
+                )
+                metrics.add_live(lambda: _gauges(router, journal))
+                asgi = _asgi(settings, stores, backstage, accounts, tokens, entropy, router)
+                yield App(asgi, accounts, tokens, router)
+            tasks.cancel_scope.cancel()
+    finally:
+        owner.terminate()
+
+
+async def _accounts(
+    settings: Settings, stores: Stores, clock: Clock, entropy: Entropy
+) -> tuple[Accounts, Tokens]:
+    keys = await ensure_secrets(stores.pool, entropy, settings.jwt_secret)
+    tokens = Tokens(
+        keys.shop_secret,
+        keys.own_key,
+        clock=clock,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+    )
+    return Accounts(stores.pool, tokens, Passwords(), clock, entropy), tokens
+
+
+def _router(world: conversation_ports.World, stores: Stores) -> Router:
+    chats = PostgresChats(stores.pool)
+
+    async def load_waiting() -> list[dispatch.Waiting]:
+        return [waiting_of(chat) for chat in await chats.waiting()]
+
+    desks = agent_ports.World(
+        desks=PostgresDesks(stores.pool, chats.active),
+        publisher=world.publisher,
+        clock=world.clock,
+        entropy=world.entropy,
+    )
+    queue = dispatch_actor.World(load_waiting, world.publisher, world.clock, world.entropy)
+    kinds = (
+        Kind(conversations.KIND, lambda key: ConversationActor(UUID(key), world)),
+        Kind(agents.KIND, lambda key: AgentActor(UUID(key), desks)),
+        Kind(dispatch.KIND, lambda _key: dispatch_actor.QueueActor(queue)),
+    )
+    return Router(kinds, random=world.entropy.random, on_crash=_note_crash, on_enter=_bind_actor)
+
+
+def _note_crash(actor: ActorId, error: BaseException) -> None:
+    log.error("actor_failed", exc_info=error, extra={"actor": str(actor)})
+
+
+def _bind_actor(actor: ActorId) -> None:
+    logs.actor.set(str(actor))
+
+
+def _gauges(router: Router, journal: Journal) -> Iterable[tuple[str, str, dict[str, str], float]]:
+    yield "kefu_journal_depth", "Entries waiting for a commit.", {}, journal.depth
+    yield from health.tree_gauges(router.tree())
+
+
+def _asgi(
+    settings: Settings,
+    stores: Stores,
+    backstage: Backstage,
+    accounts: Accounts,
+    tokens: Tokens,
+    entropy: Entropy,
+    router: Router,
+) -> Starlette:
+    door = Door(
+        accounts=accounts,
+        tokens=tokens,
+        entropy=entropy,
+        allow_guests=settings.allow_guests,
+        allowed_origins=frozenset(settings.allowed_origins),
+        max_connections=settings.max_connections,
+        max_connections_per_person=settings.max_connections_per_person,
+    )
+    chat = Socket(backstage, door)
+    workbench = Socket(backstage, door, is_workbench=True)
+    state = health.Health(
+        vital={"postgresql": lambda: ping_postgres(stores.pool)},
+        helpful={"redis": lambda: ping_redis(stores.redis)},
+    )
+    authenticate = agent_routes.authenticator(accounts)
+    routes: list[BaseRoute] = [
+        WebSocketRoute("/ws", chat),
+        WebSocketRoute("/ws/chat", chat),
+        WebSocketRoute("/ws/workbench", workbench),
+        *agent_routes.routes(accounts),
+        *health.routes(state, backstage.metrics, router.tree, authenticate, settings.ops_token),
+        *pages.routes(
+            pages.dist(),
+            allowed_origins=frozenset(settings.allowed_origins),
+            is_demo=settings.demo,
+        ),
+    ]
+    return Starlette(
+        routes=routes,
+        exception_handlers=EXCEPTION_HANDLERS,
+        middleware=[Middleware(HttpMetrics, metrics=backstage.metrics, clock=backstage.clock)],
+        max_body_size=BODY_BYTES,
+    )

@@ -1,0 +1,317 @@
+"""One customer's conversation: rules meeting the world, always in the same steps.
+
+decide on a scratch copy -> make durable -> take over the copy -> ack, push, tell the others.
+What is queued is decided together and committed once. When the commit fails, nothing happened:
+the senders are told to try again and the truth is read anew.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from actors import Actor, Letter
+from kefu.conversations import commands, messages
+from kefu.conversations.announce import Announcer
+from kefu.conversations.commands import Refusal
+from kefu.conversations.frames import receipt_frame, refusal_frame
+from kefu.conversations.keys import KeyWindow
+from kefu.conversations.messages import ConversationMessage
+from kefu.conversations.parties import Party
+from kefu.conversations.ports import StoredChat, World
+from kefu.conversations.reads import ReadMarks
+from kefu.conversations.slots import slot_of
+from kefu.conversations.state import ENDED, NOT_FOUND, Chat
+from kefu.conversations.store import chat_row
+from kefu.conversations.texts import released
+from kefu.conversations.turn import Step, Turn, known_of
+from kefu.storage.errors import StoreUnavailable
+from kefu.storage.journal import Collided, JournalError
+from kefu.storage.rows import Entry
+from protocol.codes import ErrorCode
+
+SAVE_READS_AFTER_S: Final = 2.0
+TRY_AGAIN: Final = Refusal(ErrorCode.OVERLOADED)
+DIFFERENT: Final = Refusal(
+    ErrorCode.INVALID_MESSAGE, "This client_message_id was used for another message."
+)
+
+
+class ConversationActor(Actor[ConversationMessage]):
+    batch_limit = 64
+
+    def __init__(self, customer_id: UUID, world: World) -> None:
+        self._customer_id = customer_id
+        self._slot = slot_of(customer_id)
+        self._world = world
+        self._chat: Chat | None = None
+        self._reads = ReadMarks()
+        self._keys = KeyWindow()
+        self._is_loaded = False
+
+    async def on_activate(self) -> None:
+        self._announcer = Announcer(self._world, self.context)
+
+    def may_passivate(self) -> bool:
+        return self._chat is None or self._chat.phase != "pending_manual"
+
+    async def receive_batch(self, letters: Sequence[Letter[ConversationMessage]]) -> None:
+        try:
+            try:
+                await self._take_turn(letters)
+            except Collided:  # our picture was old: somebody else's commit; decide once more
+                await self._take_turn(letters)
+        except (JournalError, StoreUnavailable):
+            for letter in letters:
+                self._refuse(letter, TRY_AGAIN)
+
+    async def _take_turn(self, letters: Sequence[Letter[ConversationMessage]]) -> None:
+        if not self._is_loaded:
+            await self._load()
+        self._is_loaded = False  # true again only when the turn came through
+        turn = Turn(self._chat)
+        outcomes = [(letter, await self._decide(turn, letter.message)) for letter in letters]
+        entry = turn.entry(self._slot, self._world.epoch_of(self._slot), self._reads)
+        if entry is not None:
+            await self._world.journal.append(entry)
+        self._is_loaded = True
+        self._adopt(turn)
+        for letter in letters:  # durable: whatever happens now, it must not be decided again
+            if isinstance(letter.message, messages.SendMessage):
+                letter.reply(None)
+        for letter, outcome in outcomes:
+            await self._finish(letter, outcome)
+
+    async def _load(self) -> None:
+        stored = await self._world.chats.latest(self._customer_id)
+        self._keys = KeyWindow()
+        for sender_id, key, known in await self._world.chats.keys(self._customer_id):
+            self._keys.remember(sender_id, key, known)
+        self._chat = stored.chat if stored else None
+        self._reads = ReadMarks.of(stored)
+
+    def _adopt(self, turn: Turn) -> None:
+        self._chat = turn.chat
+        self._reads = self._reads.moved_to(turn.chat)
+        for sender_id, key, known in turn.new_keys:
+            self._keys.remember(sender_id, key, known)
+
+    # --- deciding ---------------------------------------------------------------------------------
+
+    async def _decide(self, turn: Turn, message: ConversationMessage) -> Step | Refusal:
+        step = Step(turn.chat)
+        refusal: Refusal | None = None
+        match message:
+            case messages.StartChat():
+                refusal = await self._start(turn, step, message)
+            case messages.SendMessage():
+                refusal = await self._speak(turn, step, message)
+            case messages.EndChat() | messages.RateChat():
+                refusal = await self._end_or_rate(turn, step, message)
+            case messages.AddNote() | messages.Describe():
+                refusal = await self._note_or_look(turn, step, message)
+            case messages.QueueMoved() | messages.SaveReadMarks():
+                pass
+            case messages.ShowTyping() | messages.MarkRead():
+                refusal = await self._wrong_chat(turn, message.chat_id)
+            case _:
+                refusal = await self._wrong_chat(turn, message.chat_id)
+                refusal = refusal or turn.apply(step, self._command(turn, message))
+                if refusal is None and isinstance(message, messages.TransferChat) and message.note:
+                    refusal = turn.apply(
+                        step, commands.AddNote(message.by, message.note, self._now())
+                    )
+        return step if refusal is None else refusal
+
+    def _command(
+        self,
+        turn: Turn,
+        message: messages.CallHuman
+        | messages.ReturnToBot
+        | messages.AcceptChat
+        | messages.TakeOverChat
+        | messages.TransferChat
+        | messages.ReleaseChat,
+    ) -> commands.Command:
+        at = self._now()
+        match message:
+            case messages.CallHuman(by=by, reason=reason):
+                return commands.CallHuman(by, at, reason or "manual")
+            case messages.ReturnToBot(by=by, reason=reason):
+                return commands.ReturnToBot(by, at, reason)
+            case messages.AcceptChat(agent=agent):
+                return commands.Accept(agent, at)
+            case messages.TakeOverChat(agent=agent, by=by):
+                return commands.TakeOver(agent, by, at)
+            case messages.TransferChat(by=by, to_agent=to_agent, reason=reason):
+                return commands.Transfer(by, to_agent, at, reason)
+            case messages.ReleaseChat(by=by, reason=reason):
+                locale = turn.chat.customer.locale if turn.chat else None
+                new_id = self._world.entropy.uuid()
+                return commands.Release(by, at, new_id, released(locale), reason)
+
+    async def _start(self, turn: Turn, step: Step, message: messages.StartChat) -> Refusal | None:
+        if turn.chat is None or not turn.chat.is_open:
+            return await self._open(turn, step, message.customer, message)
+        if message.wants_human:
+            by = Party("customer", message.customer.id, message.customer.name)
+            return turn.apply(step, commands.CallHuman(by, self._now(), "manual"))
+        return None
+
+    async def _open(
+        self,
+        turn: Turn,
+        step: Step,
+        customer: messages.Customer,
+        start: messages.StartChat | None = None,
+    ) -> Refusal | None:
+        is_vip = await self._world.chats.save_customer(customer)
+        is_bot_ready = self._world.is_bot_ready()
+        command = commands.Open(
+            chat_id=self._world.entropy.uuid(),
+            customer=customer.as_vip(is_vip),
+            at=self._now(),
+            wants_human=start.wants_human if start else not is_bot_ready,
+            is_bot_ready=is_bot_ready,
+            topic=start.topic if start else None,
+            order_id=start.order_id if start else None,
+        )
+        return turn.apply(step, command)
+
+    async def _speak(self, turn: Turn, step: Step, message: messages.SendMessage) -> Refusal | None:
+        key, sender = message.client_message_id, message.sender
+        if key is not None and sender.id is not None:
+            known = turn.find(self._keys, sender.id, key, message.chat_id)
+            if known is not None:
+                step.known = known
+                same = known.has_same_content(message.content, message.message_type)
+                return None if same else DIFFERENT
+        if message.chat_id is not None:
+            refusal = await self._wrong_chat(turn, message.chat_id)
+            if refusal is not None:
+                return refusal
+        elif message.customer is not None and (turn.chat is None or not turn.chat.is_open):
+            refusal = await self._open(turn, step, message.customer)
+            if refusal is not None:
+                return refusal
+        command = commands.Speak(
+            message_id=self._world.entropy.uuid(),
+            sender=sender,
+            content=message.content,
+            at=self._now(),
+            is_bot_ready=self._world.is_bot_ready(),
+            message_type=message.message_type,
+            client_message_id=key,
+        )
+        return turn.apply(step, command)
+
+    async def _end_or_rate(
+        self, turn: Turn, step: Step, message: messages.EndChat | messages.RateChat
+    ) -> Refusal | None:
+        """Ending a chat that has ended already only rates it."""
+        chat = await self._find(turn, message.chat_id)
+        if chat is None:
+            return NOT_FOUND
+        older = None if turn.chat and chat.chat_id == turn.chat.chat_id else chat
+        at, by = self._now(), message.by
+        if isinstance(message, messages.EndChat):
+            if chat.is_open:
+                refusal = turn.apply(step, commands.End(by, at))
+                if refusal is not None or message.rating is None or by.kind != "customer":
+                    return refusal
+            elif message.rating is None:
+                return ENDED
+        rating = message.rating
+        assert rating is not None
+        step.before = step.before if older is None else older
+        return turn.apply(step, commands.Rate(by, rating, at, message.feedback), older)
+
+    async def _note_or_look(
+        self, turn: Turn, step: Step, message: messages.AddNote | messages.Describe
+    ) -> Refusal | None:
+        chat = await self._find(turn, message.chat_id)
+        if chat is None or (message.chat_id is None and not chat.is_open):
+            return NOT_FOUND
+        older = None if turn.chat and chat.chat_id == turn.chat.chat_id else chat
+        step.before = chat
+        if isinstance(message, messages.Describe):
+            return None
+        return turn.apply(step, commands.AddNote(message.by, message.content, self._now()), older)
+
+    async def _find(self, turn: Turn, chat_id: UUID | None) -> Chat | None:
+        """The latest chat, or an older one of this same customer."""
+        if turn.chat is not None and chat_id in (None, turn.chat.chat_id):
+            return turn.chat
+        stored: StoredChat | None = None
+        if chat_id is not None:
+            stored = await self._world.chats.chat(chat_id)
+        if stored is None or stored.chat.customer.id != self._customer_id:
+            return None
+        return stored.chat
+
+    async def _wrong_chat(self, turn: Turn, chat_id: UUID | None) -> Refusal | None:
+        """Why the named chat is not the latest one; older chats have all ended."""
+        if turn.chat is not None and chat_id in (None, turn.chat.chat_id):
+            return None
+        return NOT_FOUND if await self._find(turn, chat_id) is None else ENDED
+
+    # --- after the commit -------------------------------------------------------------------------
+
+    async def _finish(self, letter: Letter[ConversationMessage], outcome: Step | Refusal) -> None:
+        message = letter.message
+        if isinstance(outcome, Refusal):
+            self._refuse(letter, outcome)
+            return
+        announcer, chat = self._announcer, outcome.chat
+        match message:
+            case messages.SaveReadMarks():
+                await self._save_reads()
+            case messages.QueueMoved():
+                announcer.tell_position(self._chat, message)
+            case messages.ShowTyping():
+                announcer.tell_typing(chat, message, self._now())
+            case messages.MarkRead():
+                self._mark_read(chat, message)
+            case messages.Describe():
+                letter.reply(announcer.describe(chat, message, self._now()))
+            case messages.SendMessage():
+                await announcer.tell_step(outcome, message.origin)
+                self._acknowledge(outcome, message)
+            case _:
+                await announcer.tell_step(outcome, message.origin)
+                letter.reply(announcer.answer(outcome, message, self._now()))
+
+    def _acknowledge(self, step: Step, message: messages.SendMessage) -> None:
+        known = step.known or known_of(step.last_spoken())
+        frame = receipt_frame(known, message.client_message_id, message.origin.frame_id)
+        self._world.publisher.reply(message.origin, frame)
+
+    def _mark_read(self, chat: Chat | None, message: messages.MarkRead) -> None:
+        if chat is None:
+            return
+        marked = self._reads.marked(message.by, min(message.seq, chat.seq), chat)
+        if marked is self._reads:
+            return
+        self._reads = marked
+        self._announcer.tell_read(chat, message, self._now())
+        self.context.remind("reads", SAVE_READS_AFTER_S, messages.SaveReadMarks())
+
+    async def _save_reads(self) -> None:
+        if self._chat is None:
+            return
+        row = chat_row(self._chat, *self._reads.of_chat(self._chat.chat_id))
+        entry = Entry(self._slot, self._world.epoch_of(self._slot), chats=(row,))
+        try:
+            await self._world.journal.append(entry)
+        except (JournalError, StoreUnavailable):  # nobody was promised anything: later, then
+            self.context.remind("reads", SAVE_READS_AFTER_S, messages.SaveReadMarks())
+
+    def _refuse(self, letter: Letter[ConversationMessage], refusal: Refusal) -> None:
+        origin = getattr(letter.message, "origin", None)
+        if origin is not None and not isinstance(letter.message, messages.Describe):
+            chat_id = getattr(letter.message, "chat_id", None)
+            frame = refusal_frame(refusal, self._now(), chat_id=chat_id, reply_to=origin.frame_id)
+            self._world.publisher.reply(origin, frame)
+        letter.reply(refusal)
+
+    def _now(self) -> float:
+        return self._world.clock.now().timestamp()

@@ -1,0 +1,198 @@
+"""Telling the world what a durable step changed: people by frames, other actors by messages.
+
+People hear in the order of the events. A run of transitions is one `chat_status`, of its end.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from actors import ActorError, Context
+from kefu.agents import messages as agents
+from kefu.conversations import messages
+from kefu.conversations.events import Event, NoteWritten, Rated, Spoken
+from kefu.conversations.frames import chat_state, message_frame, note_frame, status_frame
+from kefu.conversations.parties import AgentSeat
+from kefu.conversations.ports import World
+from kefu.conversations.state import Chat
+from kefu.conversations.turn import Step
+from kefu.delivery import Origin, agent_topic, customer_topic
+from kefu.dispatch import messages as dispatch
+from kefu.instants import instant
+from protocol.server import ChatState, Read, ReadPoint, SomeoneTyping, TypingShown
+
+ENQUEUE_WITHIN_S = 1.0
+
+
+class Announcer:
+    """Speaks for one conversation, and remembers its place in the queue."""
+
+    def __init__(self, world: World, context: Context[Any]) -> None:
+        self._world = world
+        self._context = context
+        self._position: int | None = None
+
+    def state(self, chat: Chat | None, *, for_agents: bool = False) -> ChatState:
+        assert chat is not None
+        return chat_state(chat, queue_position=self._position, for_agents=for_agents)
+
+    def describe(self, chat: Chat | None, message: messages.Describe, at: float) -> ChatState:
+        """The answer to a look; a connection gets it as a frame, in order with all the others."""
+        state = self.state(chat, for_agents=message.viewer.kind == "agent")
+        if message.origin is not None:
+            frame = status_frame(state, at, message.origin.frame_id)
+            self._world.publisher.reply(message.origin, frame)
+        return state
+
+    def answer(
+        self, step: Step, message: messages.ConversationMessage, at: float
+    ) -> ChatState | None:
+        """Tell whoever asked how the chat stands now, under their frame's id."""
+        if step.chat is None:
+            return None
+        is_agents = (
+            isinstance(
+                message,
+                messages.AcceptChat
+                | messages.TakeOverChat
+                | messages.TransferChat
+                | messages.ReleaseChat
+                | messages.AddNote,
+            )
+            or getattr(getattr(message, "by", None), "kind", None) == "agent"
+        )
+        state = self.state(step.chat, for_agents=is_agents)
+        origin: Origin | None = getattr(message, "origin", None)
+        if origin is not None and not isinstance(message, messages.AddNote):
+            self._world.publisher.reply(origin, status_frame(state, at, origin.frame_id))
+        return state
+
+    async def tell_step(self, step: Step, origin: Origin | None) -> None:
+        """Everything the step's events mean to others; `origin` hears of its own frame apart."""
+        before, unsaid = step.before, None
+        for event, chat in step.after:
+            await self._tell_actors(before, chat, event)
+            if isinstance(event, Spoken):
+                if unsaid is not None:
+                    self._tell_status(*unsaid)
+                    unsaid = None
+                self._tell_message(event, chat, origin)
+            elif isinstance(event, NoteWritten):
+                self._tell_note(event, chat, origin)
+            elif not isinstance(event, Rated):
+                is_first = unsaid is None
+                unsaid = (before if is_first else unsaid[0], chat, origin)  # type: ignore[index]
+            before = chat
+        if unsaid is not None:
+            self._tell_status(*unsaid)
+
+    def tell_position(self, chat: Chat | None, message: messages.QueueMoved) -> None:
+        is_ours = chat is not None and chat.chat_id == message.chat_id
+        if chat is None or not is_ours or chat.phase != "pending_manual":
+            return
+        if self._position != message.position:
+            self._position = message.position
+            frame = status_frame(self.state(chat), self._now())
+            self._world.publisher.publish((customer_topic(chat.customer.id),), frame)
+
+    def tell_typing(self, chat: Chat | None, message: messages.ShowTyping, at: float) -> None:
+        topic = self._other_side(chat, message.by)
+        if chat is not None and topic is not None:
+            payload = SomeoneTyping(chat.chat_id, message.is_typing, message.by.kind)
+            self._world.publisher.publish((topic,), TypingShown(payload, instant(at)))
+
+    def tell_read(self, chat: Chat, message: messages.MarkRead, at: float) -> None:
+        topic = self._other_side(chat, message.by)
+        if topic is not None:
+            payload = ReadPoint(chat.chat_id, min(message.seq, chat.seq), message.by.kind)
+            self._world.publisher.publish((topic,), Read(payload, instant(at)))
+
+    def _other_side(self, chat: Chat | None, by: messages.Party) -> str | None:
+        """Who hears what `by` does; nobody when they are no member of an open chat."""
+        if chat is None or not chat.is_open:
+            return None
+        if by.kind == "customer" and by.id == chat.customer.id:
+            return agent_topic(chat.agent.id) if chat.agent else None
+        if chat.agent is not None and by.id == chat.agent.id:
+            return customer_topic(chat.customer.id)
+        return None
+
+    def _tell_message(self, event: Spoken, chat: Chat, origin: Origin | None) -> None:
+        topics = [customer_topic(chat.customer.id)]
+        if chat.agent is not None:
+            topics.append(agent_topic(chat.agent.id))
+        skip = None if event.sender.kind == "system" else origin
+        self._world.publisher.publish(tuple(topics), message_frame(event), skip=skip)
+
+    def _tell_note(self, event: NoteWritten, chat: Chat, origin: Origin | None) -> None:
+        """To agents alone: no customer's topic may ever stand here."""
+        if chat.agent is not None:
+            frame = note_frame(event, chat.chat_id)
+            self._world.publisher.publish((agent_topic(chat.agent.id),), frame, skip=origin)
+        if origin is not None:
+            frame = note_frame(event, chat.chat_id, origin.frame_id)
+            self._world.publisher.reply(origin, frame)
+
+    def _tell_status(self, before: Chat | None, chat: Chat, origin: Origin | None) -> None:
+        at = self._now()
+        customer = status_frame(self.state(chat), at)
+        self._world.publisher.publish((customer_topic(chat.customer.id),), customer, skip=origin)
+        topics = tuple(agent_topic(agent_id) for agent_id in _agents(before, chat))
+        if topics:
+            frame = status_frame(self.state(chat, for_agents=True), at)
+            self._world.publisher.publish(topics, frame, skip=origin)
+
+    async def _tell_actors(self, before: Chat | None, chat: Chat, event: Event) -> None:
+        was_waiting = before is not None and before.phase == "pending_manual"
+        is_waiting = chat.phase == "pending_manual"
+        if is_waiting and not was_waiting:
+            self._position = await self._enqueue(chat)
+        elif was_waiting and not is_waiting:
+            self._position = None
+            self._queue().tell(dispatch.Dequeue(chat.chat_id))
+        old, new = before.agent if before else None, chat.agent
+        if _id(old) != _id(new):
+            if old is not None:
+                self._agent(old).tell(agents.ChatFreed(chat.chat_id))
+            if new is not None:
+                self._agent(new).tell(agents.ChatAssigned(chat.chat_id, chat.customer.id))
+
+    async def _enqueue(self, chat: Chat) -> int | None:
+        """The chat's place; without one the customer still waits, and hears of it later."""
+        enqueue = dispatch.Enqueue(waiting_of(chat))
+        try:
+            position: int = await self._queue().ask(enqueue, within=ENQUEUE_WITHIN_S)
+        except ActorError:
+            return None
+        return position
+
+    def _queue(self) -> Any:
+        return self._context.ref(dispatch.KIND, dispatch.MAIN)
+
+    def _agent(self, seat: AgentSeat) -> Any:
+        return self._context.ref(agents.KIND, str(seat.id))
+
+    def _now(self) -> float:
+        return self._world.clock.now().timestamp()
+
+
+def waiting_of(chat: Chat) -> dispatch.Waiting:
+    """The chat as the queue knows it; only for a chat that waits."""
+    return dispatch.Waiting(
+        chat_id=chat.chat_id,
+        customer_id=chat.customer.id,
+        since=chat.waiting_since or chat.opened_at,
+        is_vip=chat.customer.is_vip,
+        customer_name=chat.customer.name,
+        topic=chat.topic,
+        reason=chat.reason,
+    )
+
+
+def _id(seat: AgentSeat | None) -> UUID | None:
+    return seat.id if seat else None
+
+
+def _agents(before: Chat | None, chat: Chat) -> set[UUID]:
+    """Everyone in charge before or after."""
+    seats = (before.agent if before else None, chat.agent)
+    return {seat.id for seat in seats if seat is not None}

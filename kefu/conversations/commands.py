@@ -1,0 +1,122 @@
+"""What may be asked of a chat, with all the world's part (time, ids, texts) already inside."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from kefu.conversations.parties import AgentSeat, Customer, Party
+from protocol.codes import ErrorCode
+from protocol.server import StoredMessageType
+
+
+class Open(Struct, frozen=True):
+    """Begin a chat with the bot; `wants_human`, or no bot, calls a human in the same step."""
+
+    chat_id: UUID
+    customer: Customer
+    at: float
+    wants_human: bool
+    is_bot_ready: bool
+    topic: str | None = None
+    order_id: UUID | None = None
+
+
+class Speak(Struct, frozen=True):
+    message_id: UUID
+    sender: Party
+    content: str
+    at: float
+    is_bot_ready: bool
+    message_type: StoredMessageType = "text"
+    client_message_id: str | None = None
+
+
+class CallHuman(Struct, frozen=True):
+    by: Party
+    at: float
+    reason: str | None = None
+
+
+class ReturnToBot(Struct, frozen=True):
+    by: Party
+    at: float
+    reason: str | None = None
+
+
+class Accept(Struct, frozen=True):
+    agent: AgentSeat
+    at: float
+
+
+class TakeOver(Struct, frozen=True):
+    """From the bot, or by a supervisor from a colleague."""
+
+    agent: AgentSeat
+    by: Party
+    at: float
+    reason: str | None = None
+
+
+class Transfer(Struct, frozen=True):
+    by: Party
+    to_agent: AgentSeat
+    at: float
+    reason: str | None = None
+
+
+class Requeue(Struct, frozen=True):
+    by: Party
+    at: float
+    reason: str | None = None
+
+
+class Release(Struct, frozen=True):
+    """Back to the bot; `farewell` is the system message the customer reads."""
+
+    by: Party
+    at: float
+    message_id: UUID
+    farewell: str
+    reason: str | None = None
+
+
+class End(Struct, frozen=True):
+    by: Party
+    at: float
+    reason: str | None = None
+
+
+class Rate(Struct, frozen=True):
+    by: Party
+    rating: int
+    at: float
+    feedback: str | None = None
+
+
+class AddNote(Struct, frozen=True):
+    by: Party
+    content: str
+    at: float
+
+
+Command = (
+    Open
+    | Speak
+    | CallHuman
+    | ReturnToBot
+    | Accept
+    | TakeOver
+    | Transfer
+    | Requeue
+    | Release
+    | End
+    | Rate
+    | AddNote
+)
+
+
+class Refusal(Struct, frozen=True):
+    """An ordinary no. `sentence` is given where the code's own would say too little."""
+
+    code: ErrorCode
+    sentence: str | None = None

@@ -1,0 +1,121 @@
+"""What can happen in a chat. `Spoken` is public and counted by `seq`, all else by `log_id`.
+
+An event with `from_phase` and `to_phase` is a transition and one line of the audit trail.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from kefu.conversations.parties import AgentSeat, Customer, Party
+from protocol.server import StoredMessageType
+
+
+class Opened(Struct, frozen=True, tag=True):
+    chat_id: UUID
+    customer: Customer
+    began_with_bot: bool
+    at: float
+    log_id: int = 1
+    topic: str | None = None
+    order_id: UUID | None = None
+
+
+class Spoken(Struct, frozen=True, tag=True):
+    chat_id: UUID
+    seq: int
+    message_id: UUID
+    sender: Party
+    content: str
+    message_type: StoredMessageType
+    at: float
+    client_message_id: str | None = None
+
+
+class HumanCalled(Struct, frozen=True, tag=True):
+    log_id: int
+    by: Party
+    at: float
+    reason: str | None = None
+    from_phase: Literal["bot_active"] = "bot_active"
+    to_phase: Literal["pending_manual"] = "pending_manual"
+
+
+class ReturnedToBot(Struct, frozen=True, tag=True):
+    log_id: int
+    by: Party
+    at: float
+    reason: str | None = None
+    from_phase: Literal["pending_manual"] = "pending_manual"
+    to_phase: Literal["bot_active"] = "bot_active"
+
+
+class Taken(Struct, frozen=True, tag=True):
+    log_id: int
+    by: Party
+    agent: AgentSeat
+    at: float
+    reason: str | None = None
+    from_phase: Literal["pending_manual"] = "pending_manual"
+    to_phase: Literal["manual_live"] = "manual_live"
+
+
+class Released(Struct, frozen=True, tag=True):
+    log_id: int
+    by: Party
+    at: float
+    reason: str | None = None
+    from_phase: Literal["manual_live"] = "manual_live"
+    to_phase: Literal["bot_active"] = "bot_active"
+
+
+class Requeued(Struct, frozen=True, tag=True):
+    log_id: int
+    by: Party
+    at: float
+    reason: str | None = None
+    from_phase: Literal["manual_live"] = "manual_live"
+    to_phase: Literal["pending_manual"] = "pending_manual"
+
+
+class Ended(Struct, frozen=True, tag=True):
+    log_id: int
+    by: Party
+    at: float
+    from_phase: Literal["bot_active", "pending_manual", "manual_live"]
+    reason: str | None = None
+    to_phase: Literal["closed"] = "closed"
+
+
+class Transferred(Struct, frozen=True, tag=True):
+    """The chat stays with humans; only the agent changes."""
+
+    log_id: int
+    by: Party
+    from_agent: AgentSeat
+    agent: AgentSeat
+    at: float
+    reason: str | None = None
+
+
+class Rated(Struct, frozen=True, tag=True):
+    log_id: int
+    by: Party
+    rating: int
+    at: float
+    feedback: str | None = None
+
+
+class NoteWritten(Struct, frozen=True, tag=True):
+    """For agents' eyes only."""
+
+    log_id: int
+    by: Party
+    content: str
+    at: float
+
+
+Transition = HumanCalled | ReturnedToBot | Taken | Released | Requeued | Ended
+LogEvent = Opened | Transition | Transferred | Rated | NoteWritten
+Event = LogEvent | Spoken

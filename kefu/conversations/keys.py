@@ -1,0 +1,51 @@
+"""Which sends are known already, so that sending again is answered and not repeated.
+
+A window over the conversation's recent messages, not one chat's: a client that resends after its
+chat has ended must find the old message, not open a new chat with it. What is older than the window
+is judged by the database's unique index.
+"""
+
+from collections import OrderedDict
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+WINDOW: Final = 512
+
+
+class Known(Struct, frozen=True):
+    """A durable message, as its sender's receipt needs it. `at` is seconds since the epoch."""
+
+    chat_id: UUID
+    message_id: UUID
+    seq: int
+    at: float
+    content: str
+    message_type: str
+
+    def has_same_content(self, content: str, message_type: str) -> bool:
+        return (self.content, self.message_type) == (content, message_type)
+
+
+class KeyWindow:
+    """The last WINDOW sends by (sender, client_message_id)."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[UUID, str], Known] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, sender_id: UUID, key: str, chat_id: UUID | None) -> Known | None:
+        """The earlier send under this key; in the named chat, or in any."""
+        known = self._known.get((sender_id, key))
+        if known is None or (chat_id is not None and known.chat_id != chat_id):
+            return None
+        return known
+
+    def remember(self, sender_id: UUID, key: str, known: Known) -> None:
+        self._known[sender_id, key] = known
+        self._known.move_to_end((sender_id, key))
+        if len(self._known) > WINDOW:
+            self._known.popitem(last=False)

@@ -1,0 +1,195 @@
+"""What may be said to a conversation. Its address is `conversation/<customer id>`.
+
+Frames go to people through the Publisher; the answer to a request tells the asker what came of it.
+`origin` is left out where nobody's connection waits for a frame.
+"""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from actors import Request
+from kefu.conversations.commands import Refusal
+from kefu.conversations.parties import AgentSeat, Customer, Party, Phase
+from kefu.delivery import Origin
+from protocol.customer import MessageType
+from protocol.server import ChatState
+
+__all__ = [
+    "AcceptChat",
+    "AddNote",
+    "AgentSeat",
+    "CallHuman",
+    "ChatState",
+    "ConversationMessage",
+    "Customer",
+    "Describe",
+    "EndChat",
+    "MarkRead",
+    "Outcome",
+    "Party",
+    "Phase",
+    "QueueMoved",
+    "RateChat",
+    "Refusal",
+    "ReleaseChat",
+    "ReturnToBot",
+    "SaveReadMarks",
+    "SendMessage",
+    "ShowTyping",
+    "StartChat",
+    "TakeOverChat",
+    "TransferChat",
+]
+
+KIND = "conversation"
+Outcome = ChatState | Refusal
+
+
+class StartChat(Request[Outcome], Struct, frozen=True):
+    origin: Origin | None
+    customer: Customer
+    wants_human: bool
+    topic: str | None = None
+    order_id: UUID | None = None
+
+
+class SendMessage(Struct, frozen=True):
+    """`customer` is given by customers: their message may open a chat."""
+
+    origin: Origin
+    sender: Party
+    content: str
+    message_type: MessageType = "text"
+    chat_id: UUID | None = None
+    client_message_id: str | None = None
+    customer: Customer | None = None
+
+
+class CallHuman(Request[Outcome], Struct, frozen=True):
+    origin: Origin | None
+    by: Party
+    chat_id: UUID | None = None
+    reason: str | None = None
+
+
+class ReturnToBot(Request[Outcome], Struct, frozen=True):
+    origin: Origin | None
+    by: Party
+    chat_id: UUID | None = None
+    reason: str | None = None
+
+
+class EndChat(Request[Outcome], Struct, frozen=True):
+    origin: Origin | None
+    by: Party
+    chat_id: UUID | None = None
+    rating: int | None = None
+    feedback: str | None = None
+
+
+class RateChat(Request[Outcome], Struct, frozen=True):
+    origin: Origin | None
+    by: Party
+    rating: int
+    chat_id: UUID | None = None
+    feedback: str | None = None
+
+
+class AcceptChat(Request[Outcome], Struct, frozen=True):
+    """Only the agent's own actor sends this: it holds a place for the chat."""
+
+    origin: Origin | None
+    agent: AgentSeat
+    chat_id: UUID
+
+
+class TakeOverChat(Request[Outcome], Struct, frozen=True):
+    """Like AcceptChat, from the bot or, for supervisors, from a colleague."""
+
+    origin: Origin | None
+    agent: AgentSeat
+    by: Party
+    chat_id: UUID
+
+
+class TransferChat(Request[Outcome], Struct, frozen=True):
+    """Only the receiving agent's actor sends this: it holds a place for the chat."""
+
+    origin: Origin | None
+    by: Party
+    to_agent: AgentSeat
+    chat_id: UUID
+    reason: str | None = None
+    note: str | None = None
+
+
+class ReleaseChat(Request[Outcome], Struct, frozen=True):
+    origin: Origin | None
+    by: Party
+    chat_id: UUID
+    reason: str | None = None
+
+
+class AddNote(Request[Outcome], Struct, frozen=True):
+    origin: Origin | None
+    by: Party
+    chat_id: UUID
+    content: str
+
+
+class ShowTyping(Struct, frozen=True):
+    origin: Origin
+    by: Party
+    is_typing: bool
+    chat_id: UUID | None = None
+
+
+class MarkRead(Struct, frozen=True):
+    origin: Origin
+    by: Party
+    seq: int
+    chat_id: UUID | None = None
+
+
+class Describe(Request[Outcome], Struct, frozen=True):
+    """The chat as `viewer` may see it: the named one, or the customer's open one.
+
+    With an origin the connection gets it as `chat_status`, from which on it follows the chat; a
+    refusal is then the answer alone and no frame.
+    """
+
+    viewer: Party
+    chat_id: UUID | None = None
+    origin: Origin | None = None
+
+
+class QueueMoved(Struct, frozen=True):
+    """The chat's place in the queue changed; the customer is told."""
+
+    chat_id: UUID
+    position: int
+
+
+class SaveReadMarks(Struct, frozen=True):
+    """A conversation's reminder to itself."""
+
+
+ConversationMessage = (
+    StartChat
+    | SendMessage
+    | CallHuman
+    | ReturnToBot
+    | EndChat
+    | RateChat
+    | AcceptChat
+    | TakeOverChat
+    | TransferChat
+    | ReleaseChat
+    | AddNote
+    | ShowTyping
+    | MarkRead
+    | Describe
+    | QueueMoved
+    | SaveReadMarks
+)

@@ -1,0 +1,48 @@
+"""Who acts in a chat, as the rules need to know them. Times are seconds since the epoch, UTC."""
+
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocol.server import SenderType
+
+Phase = Literal["bot_active", "pending_manual", "manual_live", "closed"]
+
+
+class Party(Struct, frozen=True):
+    """Somebody who speaks or acts. The system has no id."""
+
+    kind: SenderType
+    id: UUID | None = None
+    name: str | None = None
+    is_supervisor: bool = False
+
+
+class AgentSeat(Struct, frozen=True):
+    """An agent as the chat remembers them: enough to show the customer who is helping."""
+
+    id: UUID
+    name: str
+    avatar_url: str | None = None
+
+
+class Customer(Struct, frozen=True):
+    """The customer's side of a conversation, from their token."""
+
+    id: UUID
+    sub: str
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    locale: str | None = None
+    is_vip: bool = False
+    is_guest: bool = False
+
+    def as_vip(self, is_vip: bool) -> "Customer":
+        """The same customer, known by the stored profile to be a VIP or not."""
+        return replace(self, is_vip=is_vip)
+
+
+SYSTEM = Party("system")

@@ -1,0 +1,64 @@
+"""What a conversation needs of the world. The real thing is in store.py and storage/journal.py."""
+
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from kefu.clock import Clock
+from kefu.conversations.keys import Known
+from kefu.conversations.parties import Customer
+from kefu.conversations.state import Chat
+from kefu.delivery import Publisher
+from kefu.entropy import Entropy
+from kefu.storage.rows import Entry
+from protocol.server import Message
+
+
+class StoredChat(Struct, frozen=True):
+    """A chat and the read marks that are kept beside it."""
+
+    chat: Chat
+    customer_read_seq: int = 0
+    agent_read_seq: int = 0
+
+
+class Chats(Protocol):
+    """Reading chats. Every call raises StoreUnavailable when the store does not answer."""
+
+    async def latest(self, customer_id: UUID) -> StoredChat | None:
+        """The customer's open chat, else the one that ended last."""
+        ...
+
+    async def chat(self, chat_id: UUID) -> StoredChat | None: ...
+
+    async def keys(self, customer_id: UUID) -> list[tuple[UUID, str, Known]]:
+        """The customer's conversation's latest sends as (sender, key, message), oldest first."""
+        ...
+
+    async def save_customer(self, customer: Customer) -> bool:
+        """Keep the profile; True when the customer is a VIP by token or by stored profile."""
+        ...
+
+    async def messages(self, chat_id: UUID, *, after: int, until: int, limit: int) -> list[Message]:
+        """The public messages with after < seq <= until, in order."""
+        ...
+
+
+class EntryJournal(Protocol):
+    async def append(self, entry: Entry) -> None:
+        """Return when durable. Raises JournalError or StoreUnavailable (see storage/journal.py)."""
+        ...
+
+
+class World(Struct, frozen=True):
+    """All of it, handed to every conversation."""
+
+    chats: Chats
+    journal: EntryJournal
+    publisher: Publisher
+    clock: Clock
+    entropy: Entropy
+    epoch_of: Callable[[int], int]
+    is_bot_ready: Callable[[], bool]

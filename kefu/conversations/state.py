@@ -1,0 +1,342 @@
+"""The life of one chat, decided without clock, socket or database.
+
+    bot_active -> pending_manual -> manual_live        any -> closed
+       ^_______________|_________________|
+
+`decide` says what a command makes happen, or why it may not; `evolve` makes it so. No phase is ever
+skipped: what looks like a jump is two events of one decision. While anyone but the bot is in charge
+the bot is refused, so that its caller knows the answer was not shown.
+"""
+
+from typing import Final, assert_never
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kefu.conversations.commands import (
+    Accept,
+    AddNote,
+    CallHuman,
+    Command,
+    End,
+    Open,
+    Rate,
+    Refusal,
+    Release,
+    Requeue,
+    ReturnToBot,
+    Speak,
+    TakeOver,
+    Transfer,
+)
+from kefu.conversations.events import (
+    Ended,
+    Event,
+    HumanCalled,
+    NoteWritten,
+    Opened,
+    Rated,
+    Released,
+    Requeued,
+    ReturnedToBot,
+    Spoken,
+    Taken,
+    Transferred,
+)
+from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Party, Phase
+from protocol.codes import ErrorCode
+from protocol.server import ChatStatusName
+
+LEGAL: Final[frozenset[tuple[Phase, Phase]]] = frozenset(
+    {
+        ("bot_active", "pending_manual"),
+        ("pending_manual", "manual_live"),
+        ("pending_manual", "bot_active"),
+        ("manual_live", "bot_active"),
+        ("manual_live", "pending_manual"),
+        ("bot_active", "closed"),
+        ("pending_manual", "closed"),
+        ("manual_live", "closed"),
+    }
+)
+STATUS: Final[dict[Phase, ChatStatusName]] = {
+    "bot_active": "bot",
+    "pending_manual": "waiting",
+    "manual_live": "active",
+    "closed": "ended",
+}
+
+
+class Chat(Struct, frozen=True):
+    """One opened-to-ended episode of a conversation.
+
+    `agent` is there exactly in manual_live; `served_by` is whoever was in charge last.
+    """
+
+    chat_id: UUID
+    customer: Customer
+    phase: Phase
+    opened_at: float
+    began_with_bot: bool
+    seq: int = 0
+    log_id: int = 0
+    agent: AgentSeat | None = None
+    served_by: AgentSeat | None = None
+    topic: str | None = None
+    order_id: UUID | None = None
+    waiting_since: float | None = None
+    reason: str | None = None
+    taken_at: float | None = None
+    ended_at: float | None = None
+    rating: int | None = None
+    feedback: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.phase != "closed"
+
+
+Decision = tuple[Event, ...] | Refusal
+
+NOT_FOUND: Final = Refusal(ErrorCode.CHAT_NOT_FOUND)
+ENDED: Final = Refusal(ErrorCode.CHAT_ENDED)
+NOT_WAITING: Final = Refusal(ErrorCode.NOT_WAITING)
+BOT_IS_SILENT: Final = Refusal(ErrorCode.MANUAL_IN_PROGRESS)
+RATED_ONCE: Final = Refusal(ErrorCode.INVALID_MESSAGE, "This chat has been rated already.")
+STILL_OPEN: Final = Refusal(ErrorCode.INVALID_MESSAGE, "A chat is rated after it has ended.")
+
+
+def decide(chat: Chat | None, command: Command) -> Decision:
+    """What `command` makes happen to the conversation's latest chat (None before the first)."""
+    if isinstance(command, Open):
+        return _open(chat, command)
+    if chat is None:
+        return NOT_FOUND
+    if isinstance(command, Rate):
+        return _rate(chat, command)
+    if isinstance(command, AddNote):
+        return (NoteWritten(chat.log_id + 1, command.by, command.content, command.at),)
+    if not chat.is_open:
+        return ENDED
+    match command:
+        case Speak():
+            return _speak(chat, command)
+        case CallHuman():
+            return _call_human(chat, command)
+        case ReturnToBot():
+            return _return_to_bot(chat, command)
+        case Accept() | TakeOver():
+            return _take(chat, command)
+        case Transfer():
+            return _transfer(chat, command)
+        case Requeue():
+            if not _is_in_charge(chat, command.by):
+                return NOT_FOUND
+            return (Requeued(chat.log_id + 1, command.by, command.at, command.reason),)
+        case Release():
+            return _release(chat, command)
+        case End():
+            return _end(chat, command)
+        case _:
+            assert_never(command)
+
+
+def _open(chat: Chat | None, command: Open) -> Decision:
+    if chat is not None and chat.is_open:
+        return Refusal(ErrorCode.CHAT_ALREADY_OPEN)
+    opened = Opened(
+        chat_id=command.chat_id,
+        customer=command.customer,
+        began_with_bot=command.is_bot_ready and not command.wants_human,
+        at=command.at,
+        topic=command.topic,
+        order_id=command.order_id,
+    )
+    if opened.began_with_bot:
+        return (opened,)
+    by = _customer_party(command.customer)
+    return (opened, HumanCalled(opened.log_id + 1, by, command.at, "started"))
+
+
+def _speak(chat: Chat, command: Speak) -> Decision:
+    sender = command.sender
+    if sender.kind == "ai" and chat.phase != "bot_active":
+        return BOT_IS_SILENT
+    if sender.kind == "customer" and sender.id != chat.customer.id:
+        return NOT_FOUND
+    if sender.kind == "agent" and (chat.agent is None or chat.agent.id != sender.id):
+        return NOT_FOUND
+    spoken = Spoken(
+        chat_id=chat.chat_id,
+        seq=chat.seq + 1,
+        message_id=command.message_id,
+        sender=sender,
+        content=command.content,
+        message_type=command.message_type,
+        at=command.at,
+        client_message_id=command.client_message_id,
+    )
+    nobody_listens = chat.phase == "bot_active" and not command.is_bot_ready
+    if sender.kind == "customer" and nobody_listens:
+        return (spoken, HumanCalled(chat.log_id + 1, SYSTEM, command.at, "no_bot"))
+    return (spoken,)
+
+
+def _call_human(chat: Chat, command: CallHuman) -> Decision:
+    if chat.phase != "bot_active":
+        return ()
+    return (HumanCalled(chat.log_id + 1, command.by, command.at, command.reason),)
+
+
+def _return_to_bot(chat: Chat, command: ReturnToBot) -> Decision:
+    if chat.phase == "manual_live":
+        return NOT_WAITING
+    if chat.phase == "bot_active":
+        return ()
+    return (ReturnedToBot(chat.log_id + 1, command.by, command.at, command.reason),)
+
+
+def _take(chat: Chat, command: Accept | TakeOver) -> Decision:
+    agent = command.agent
+    if chat.agent is not None:
+        if chat.agent.id == agent.id:
+            return ()
+        if isinstance(command, TakeOver) and command.by.is_supervisor:
+            return _hand_over(chat, command.by, agent, command.at, command.reason)
+        return Refusal(ErrorCode.ALREADY_TAKEN, f"{chat.agent.name} has taken this chat.")
+    by = Party("agent", agent.id, agent.name) if isinstance(command, Accept) else command.by
+    if chat.phase == "pending_manual":
+        return (Taken(chat.log_id + 1, by, agent, command.at),)
+    if isinstance(command, Accept):
+        return NOT_WAITING
+    return (
+        HumanCalled(chat.log_id + 1, by, command.at, command.reason or "taken_over"),
+        Taken(chat.log_id + 2, by, agent, command.at, command.reason),
+    )
+
+
+def _transfer(chat: Chat, command: Transfer) -> Decision:
+    if not _is_in_charge(chat, command.by):
+        return NOT_FOUND
+    if chat.agent is not None and chat.agent.id == command.to_agent.id:
+        return ()
+    return _hand_over(chat, command.by, command.to_agent, command.at, command.reason)
+
+
+def _hand_over(
+    chat: Chat, by: Party, to_agent: AgentSeat, at: float, reason: str | None
+) -> Decision:
+    assert chat.agent is not None
+    return (Transferred(chat.log_id + 1, by, chat.agent, to_agent, at, reason),)
+
+
+def _release(chat: Chat, command: Release) -> Decision:
+    if not _is_in_charge(chat, command.by):
+        return NOT_FOUND
+    farewell = Spoken(
+        chat_id=chat.chat_id,
+        seq=chat.seq + 1,
+        message_id=command.message_id,
+        sender=SYSTEM,
+        content=command.farewell,
+        message_type="system",
+        at=command.at,
+    )
+    return (Released(chat.log_id + 1, command.by, command.at, command.reason), farewell)
+
+
+def _end(chat: Chat, command: End) -> Decision:
+    by = command.by
+    is_own_customer = by.kind == "customer" and by.id == chat.customer.id
+    if not (is_own_customer or by.kind == "system" or _is_in_charge(chat, by)):
+        return NOT_FOUND
+    if chat.phase == "closed":  # decided before; here for the type of from_phase
+        return ENDED
+    return (Ended(chat.log_id + 1, by, command.at, chat.phase, command.reason),)
+
+
+def _rate(chat: Chat, command: Rate) -> Decision:
+    if command.by.id != chat.customer.id:
+        return NOT_FOUND
+    if chat.is_open:
+        return STILL_OPEN
+    if chat.rating is not None:
+        return () if chat.rating == command.rating else RATED_ONCE
+    return (Rated(chat.log_id + 1, command.by, command.rating, command.at, command.feedback),)
+
+
+def _is_in_charge(chat: Chat, by: Party) -> bool:
+    """The chat's agent, a supervisor or the system, and only while a human is in charge at all."""
+    if chat.agent is None:
+        return False
+    return by.kind == "system" or by.is_supervisor or by.id == chat.agent.id
+
+
+def _customer_party(customer: Customer) -> Party:
+    return Party("customer", customer.id, customer.name)
+
+
+def evolve(chat: Chat | None, event: Event) -> Chat:
+    """The chat after `event`. Only events that `decide` returned for this chat may be given."""
+    if isinstance(event, Opened):
+        return Chat(
+            chat_id=event.chat_id,
+            customer=event.customer,
+            phase="bot_active",
+            opened_at=event.at,
+            began_with_bot=event.began_with_bot,
+            log_id=event.log_id,
+            topic=event.topic,
+            order_id=event.order_id,
+        )
+    assert chat is not None, "a chat begins with Opened"
+    match event:
+        case Spoken(seq=seq):
+            return replace(chat, seq=seq)
+        case HumanCalled() | Requeued():
+            return replace(
+                chat,
+                log_id=event.log_id,
+                phase="pending_manual",
+                agent=None,
+                waiting_since=event.at,
+                reason=event.reason,
+            )
+        case ReturnedToBot() | Released():
+            return replace(
+                chat, log_id=event.log_id, phase="bot_active", agent=None, waiting_since=None
+            )
+        case Taken():
+            return replace(
+                chat,
+                log_id=event.log_id,
+                phase="manual_live",
+                agent=event.agent,
+                served_by=event.agent,
+                taken_at=event.at,
+                waiting_since=None,
+            )
+        case Transferred():
+            return replace(
+                chat,
+                log_id=event.log_id,
+                agent=event.agent,
+                served_by=event.agent,
+                taken_at=event.at,
+            )
+        case Ended():
+            return replace(
+                chat,
+                log_id=event.log_id,
+                phase="closed",
+                agent=None,
+                waiting_since=None,
+                ended_at=event.at,
+            )
+        case Rated():
+            return replace(chat, log_id=event.log_id, rating=event.rating, feedback=event.feedback)
+        case NoteWritten():
+            return replace(chat, log_id=event.log_id)
+        case _:
+            assert_never(event)

@@ -1,0 +1,289 @@
+"""Chats and their messages in PostgreSQL: reading, and the rows the journal is to write."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from kefu.conversations.events import Event, LogEvent, NoteWritten, Opened, Rated, Spoken
+from kefu.conversations.keys import WINDOW, Known
+from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Phase
+from kefu.conversations.ports import StoredChat
+from kefu.conversations.state import STATUS, Chat
+from kefu.instants import instant
+from kefu.storage.database import Connection, DatabasePool, connected
+from kefu.storage.rows import ChatRow, EventRow, MessageRow
+from protocol.server import Message
+
+PHASE: Final[dict[str, Phase]] = {status: phase for phase, status in STATUS.items()}
+
+_CHAT_COLUMNS: Final = """
+SELECT c.*, u.sub, u.is_guest, u.name, u.email, u.phone, u.locale, u.is_vip,
+       coalesce((SELECT max(m.seq) FROM chat_messages m WHERE m.chat_id = c.id), 0) AS head_seq
+FROM chats c JOIN customers u ON u.id = c.customer_id
+"""
+LATEST_CHAT: Final = (
+    _CHAT_COLUMNS + " WHERE c.customer_id = $1 ORDER BY c.started_at DESC, c.id DESC LIMIT 1"
+)
+ONE_CHAT: Final = _CHAT_COLUMNS + " WHERE c.id = $1"
+WAITING_CHATS: Final = _CHAT_COLUMNS + " WHERE c.status = 'waiting' ORDER BY c.waiting_since"
+ACTIVE_CHATS: Final = "SELECT id, customer_id FROM chats WHERE agent_id = $1 AND status = 'active'"
+CHAT_OWNER: Final = "SELECT customer_id FROM chats WHERE id = $1"
+RECENT_KEYS: Final = """
+SELECT m.* FROM chat_messages m JOIN chats c ON c.id = m.chat_id
+WHERE c.customer_id = $1 AND m.client_message_id IS NOT NULL
+ORDER BY c.started_at DESC, m.seq DESC LIMIT $2
+"""
+MESSAGES_BETWEEN: Final = """
+SELECT * FROM chat_messages WHERE chat_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
+"""
+SAVE_CUSTOMER: Final = """
+INSERT INTO customers (id, sub, is_guest, name, email, phone, locale, is_vip)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (id) DO UPDATE SET
+    name = coalesce(excluded.name, customers.name),
+    email = coalesce(excluded.email, customers.email),
+    phone = coalesce(excluded.phone, customers.phone),
+    locale = coalesce(excluded.locale, customers.locale),
+    is_vip = excluded.is_vip OR customers.is_vip
+RETURNING is_vip
+"""
+
+
+class PostgresChats:
+    """The reading side of conversations; see ports.Chats for what each call promises."""
+
+    def __init__(self, pool: DatabasePool) -> None:
+        self._pool = pool
+
+    async def latest(self, customer_id: UUID) -> StoredChat | None:
+        async with connected(self._pool) as connection:
+            return await load_latest(connection, customer_id)
+
+    async def chat(self, chat_id: UUID) -> StoredChat | None:
+        async with connected(self._pool) as connection:
+            return await load_chat(connection, chat_id)
+
+    async def keys(self, customer_id: UUID) -> list[tuple[UUID, str, Known]]:
+        async with connected(self._pool) as connection:
+            return await load_keys(connection, customer_id)
+
+    async def save_customer(self, customer: Customer) -> bool:
+        async with connected(self._pool) as connection:
+            return await save_customer(connection, customer)
+
+    async def owner(self, chat_id: UUID) -> UUID | None:
+        async with connected(self._pool) as connection:
+            return await find_owner(connection, chat_id)
+
+    async def messages(self, chat_id: UUID, *, after: int, until: int, limit: int) -> list[Message]:
+        async with connected(self._pool) as connection:
+            return await load_messages(connection, chat_id, after=after, until=until, limit=limit)
+
+    async def waiting(self) -> list[Chat]:
+        async with connected(self._pool) as connection:
+            return await load_waiting(connection)
+
+    async def active(self, agent_id: UUID) -> dict[UUID, UUID]:
+        async with connected(self._pool) as connection:
+            return await load_active(connection, agent_id)
+
+
+async def load_latest(connection: Connection, customer_id: UUID) -> StoredChat | None:
+    record = await connection.fetchrow(LATEST_CHAT, customer_id)
+    return _stored_chat(record) if record else None
+
+
+async def load_chat(connection: Connection, chat_id: UUID) -> StoredChat | None:
+    record = await connection.fetchrow(ONE_CHAT, chat_id)
+    return _stored_chat(record) if record else None
+
+
+async def load_waiting(connection: Connection) -> list[Chat]:
+    """Every chat that waits for a human, the longest wait first."""
+    return [_stored_chat(record).chat for record in await connection.fetch(WAITING_CHATS)]
+
+
+async def load_active(connection: Connection, agent_id: UUID) -> dict[UUID, UUID]:
+    """The chats this agent is in charge of: chat id to customer id."""
+    return {r["id"]: r["customer_id"] for r in await connection.fetch(ACTIVE_CHATS, agent_id)}
+
+
+async def find_owner(connection: Connection, chat_id: UUID) -> UUID | None:
+    """The customer whose chat this is. Never changes."""
+    owner: UUID | None = await connection.fetchval(CHAT_OWNER, chat_id)
+    return owner
+
+
+async def load_keys(connection: Connection, customer_id: UUID) -> list[tuple[UUID, str, Known]]:
+    """The conversation's latest sends with a key, the oldest of them first."""
+    records = await connection.fetch(RECENT_KEYS, customer_id, WINDOW)
+    return [(r["sender_id"], r["client_message_id"], _known(r)) for r in reversed(records)]
+
+
+async def load_messages(
+    connection: Connection, chat_id: UUID, *, after: int, until: int, limit: int
+) -> list[Message]:
+    """The public messages with after < seq <= until, in order."""
+    records = await connection.fetch(MESSAGES_BETWEEN, chat_id, after, until, limit)
+    return [_message(record) for record in records]
+
+
+async def save_customer(connection: Connection, customer: Customer) -> bool:
+    """Keep what the token said; whether the customer is a VIP by token or by stored profile."""
+    is_vip: bool = await connection.fetchval(
+        SAVE_CUSTOMER,
+        customer.id,
+        customer.sub,
+        customer.is_guest,
+        customer.name,
+        customer.email,
+        customer.phone,
+        customer.locale,
+        customer.is_vip,
+    )
+    return is_vip
+
+
+def chat_row(chat: Chat, customer_read_seq: int, agent_read_seq: int) -> ChatRow:
+    seat = chat.agent or chat.served_by
+    return ChatRow(
+        id=chat.chat_id,
+        customer_id=chat.customer.id,
+        status=STATUS[chat.phase],
+        agent_id=seat.id if seat else None,
+        agent_name=seat.name if seat else None,
+        agent_avatar=seat.avatar_url if seat else None,
+        began_with_bot=chat.began_with_bot,
+        topic=chat.topic,
+        order_id=chat.order_id,
+        reason=chat.reason,
+        log_head=chat.log_id,
+        customer_read_seq=customer_read_seq,
+        agent_read_seq=agent_read_seq,
+        started_at=instant(chat.opened_at),
+        waiting_since=None if chat.waiting_since is None else instant(chat.waiting_since),
+        taken_at=None if chat.taken_at is None else instant(chat.taken_at),
+        ended_at=None if chat.ended_at is None else instant(chat.ended_at),
+        rating=chat.rating,
+        feedback=chat.feedback,
+    )
+
+
+def message_row(event: Spoken) -> MessageRow:
+    return MessageRow(
+        chat_id=event.chat_id,
+        seq=event.seq,
+        message_id=event.message_id,
+        sender_type=event.sender.kind,
+        sender_id=event.sender.id,
+        sender_name=event.sender.name,
+        content=event.content,
+        message_type=event.message_type,
+        client_message_id=event.client_message_id,
+        created_at=instant(event.at),
+    )
+
+
+def event_row(chat_id: UUID, event: LogEvent) -> EventRow:
+    by = SYSTEM if isinstance(event, Opened) else event.by
+    return EventRow(
+        chat_id=chat_id,
+        log_id=event.log_id,
+        kind=type(event).__name__,
+        by_type=by.kind,
+        by_id=by.id,
+        by_name=by.name,
+        from_phase=getattr(event, "from_phase", None),
+        to_phase=getattr(event, "to_phase", None),
+        reason=getattr(event, "reason", None),
+        body=_body(event),
+        created_at=instant(event.at),
+    )
+
+
+def _body(event: Event) -> str | None:
+    """What the columns do not hold."""
+    match event:
+        case NoteWritten(content=content):
+            return msgspec.json.encode({"content": content}).decode()
+        case Rated(rating=rating, feedback=feedback):
+            return msgspec.json.encode({"rating": rating, "feedback": feedback}).decode()
+        case _:
+            agent = getattr(event, "agent", None)
+            return msgspec.json.encode({"agent_id": agent.id}).decode() if agent else None
+
+
+def _seconds(record: Any, column: str) -> float | None:
+    value = record[column]
+    return None if value is None else float(value.timestamp())
+
+
+def _stored_chat(record: Any) -> StoredChat:
+    seat = None
+    if record["agent_id"] is not None:
+        seat = AgentSeat(record["agent_id"], record["agent_name"] or "", record["agent_avatar"])
+    phase = PHASE[record["status"]]
+    chat = Chat(
+        chat_id=record["id"],
+        customer=Customer(
+            id=record["customer_id"],
+            sub=record["sub"],
+            name=record["name"],
+            email=record["email"],
+            phone=record["phone"],
+            locale=record["locale"],
+            is_vip=record["is_vip"],
+            is_guest=record["is_guest"],
+        ),
+        phase=phase,
+        opened_at=record["started_at"].timestamp(),
+        began_with_bot=record["began_with_bot"],
+        seq=record["head_seq"],
+        log_id=record["log_head"],
+        agent=seat if phase == "manual_live" else None,
+        served_by=seat,
+        topic=record["topic"],
+        order_id=record["order_id"],
+        waiting_since=_seconds(record, "waiting_since"),
+        reason=record["reason"],
+        taken_at=_seconds(record, "taken_at"),
+        ended_at=_seconds(record, "ended_at"),
+        rating=record["rating"],
+        feedback=record["feedback"],
+    )
+    return StoredChat(chat, record["customer_read_seq"], record["agent_read_seq"])
+
+
+def _known(record: Any) -> Known:
+    return Known(
+        chat_id=record["chat_id"],
+        message_id=record["message_id"],
+        seq=record["seq"],
+        at=record["created_at"].timestamp(),
+        content=record["content"],
+        message_type=record["message_type"],
+    )
+
+
+def _message(record: Any) -> Message:
+    return Message(
+        chat_id=record["chat_id"],
+        message_id=record["message_id"],
+        seq=record["seq"],
+        sender_type=record["sender_type"],
+        content=record["content"],
+        timestamp=record["created_at"],
+        message_type=record["message_type"],
+        sender_id=record["sender_id"],
+        sender_name=record["sender_name"],
+        client_message_id=record["client_message_id"],
+    )
+
+
+def rows_of(chat_id: UUID, events: Sequence[Event]) -> tuple[list[MessageRow], list[EventRow]]:
+    """The events of one chat as the rows that make them durable."""
+    messages = [message_row(event) for event in events if isinstance(event, Spoken)]
+    log = [event_row(chat_id, event) for event in events if not isinstance(event, Spoken)]
+    return messages, log

@@ -1,0 +1,43 @@
+"""How actors reach people: the port through which every frame leaves, and the names it goes to.
+
+Nothing here waits and nothing here can fail the caller: a frame that cannot be delivered now is
+found again by its sequence number. Who is listening to a topic is the gateway's business.
+"""
+
+from typing import Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from protocol.server import ToWorkbench
+
+WORKBENCH = "workbench"  # every agent's workbench socket
+
+
+def customer_topic(customer_id: UUID) -> str:
+    """Every connection of this customer."""
+    return f"customer:{customer_id}"
+
+
+def agent_topic(agent_id: UUID) -> str:
+    """Every connection of this agent."""
+    return f"agent:{agent_id}"
+
+
+class Origin(Struct, frozen=True):
+    """Where a frame came from, so that its answer finds the way back."""
+
+    connection_id: str
+    frame_id: str | None = None
+
+
+class Publisher(Protocol):
+    def publish(
+        self, topics: tuple[str, ...], frame: ToWorkbench, *, skip: Origin | None = None
+    ) -> None:
+        """To every connection on one of the topics, but not to the one `skip` names."""
+        ...
+
+    def reply(self, origin: Origin, frame: ToWorkbench) -> None:
+        """To one connection. The caller sets `reply_to`."""
+        ...

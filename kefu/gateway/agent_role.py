@@ -1,0 +1,241 @@
+"""What an agent's frames mean, on any socket and on the workbench.
+
+A chat's conversation is found by its customer; who that is never changes, so it is looked up once.
+"""
+
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from kefu.agents import messages as agents
+from kefu.agents.tokens import AgentIdentity
+from kefu.conversations import messages as conversations
+from kefu.delivery import WORKBENCH, Origin, agent_topic
+from kefu.dispatch import messages as dispatch
+from kefu.errors import Problem
+from kefu.gateway import replay
+from kefu.gateway.connection import Connection
+from kefu.gateway.ports import Backstage
+from protocol import agent as frames
+from protocol import customer as shared
+from protocol.codes import ErrorCode
+from protocol.server import ChatState, ChatStatus, Pong
+from protocol.wire import from_agent, from_workbench
+
+Work = Coroutine[Any, Any, None]
+NO_TEAMS = "There are no teams yet."
+NOT_YET = "kefu cannot do this yet."
+
+
+class AgentRole:
+    def __init__(
+        self, identity: AgentIdentity, backstage: Backstage, *, is_workbench: bool
+    ) -> None:
+        self.person = agent_topic(identity.agent_id)
+        self.topics = (self.person, WORKBENCH) if is_workbench else (self.person,)
+        self._identity = identity
+        self._backstage = backstage
+        self._is_workbench = is_workbench
+        self._is_supervisor = identity.role in ("supervisor", "admin")
+        self._ref = backstage.ref(agents.KIND, str(identity.agent_id))
+        self._party = conversations.Party(
+            "agent", identity.agent_id, identity.name, self._is_supervisor
+        )
+        self._owner_by_chat: dict[UUID, UUID] = {}
+
+    @property
+    def expires_at(self) -> datetime:
+        return self._identity.expires_at
+
+    def read(self, data: str | bytes, *, is_binary: bool) -> Any:
+        reader: Any = from_workbench if self._is_workbench else from_agent
+        if is_binary and isinstance(data, bytes):
+            return reader.read_msgpack(data)
+        return reader.read_json(data)
+
+    def decorate(self, status: ChatStatus) -> ChatStatus:
+        if status.payload.customer is not None:
+            self._owner_by_chat[status.payload.chat_id] = status.payload.customer.id
+        return status
+
+    def follows(self, state: ChatState) -> bool:
+        is_mine = state.agent is not None and state.agent.id == self._identity.agent_id
+        return is_mine and state.status == "active"
+
+    async def may_read(self, connection: Connection, chat_id: UUID) -> bool:
+        return await self._find_owner(chat_id) is not None
+
+    async def greet(self, connection: Connection) -> None:
+        """Every chat in the agent's charge, then the queue."""
+        chats = await connection.ask(self._ref, agents.Connected(connection.id))
+        if isinstance(chats, dict):
+            for chat_id, customer_id in chats.items():
+                look = conversations.Describe(self._party, chat_id, connection.origin())
+                await connection.ask(self._conversation(customer_id), look)
+        if self._is_workbench:
+            self._queue().tell(dispatch.SubscribeFeed(connection.origin()))
+
+    def leave(self, connection: Connection) -> None:
+        self._ref.tell(agents.Disconnected(connection.id))
+
+    # --- frames -----------------------------------------------------------------------------------
+
+    def handle(self, connection: Connection, frame: Any) -> Work | None:
+        asked: frames.FromWorkbench = frame
+        match asked:
+            case shared.SendMessage() | shared.Typing() | shared.MarkRead():
+                return self._in_chat(connection, asked)
+            case shared.Ping():
+                connection.say(Pong(self._backstage.clock.now(), reply_to=asked.id))
+            case shared.Resume(payload=point):
+                return replay.resume(connection, point.chat_id, point.last_seq)
+            case frames.SubscribeQueue(payload=point):
+                feed = dispatch.SubscribeFeed(
+                    connection.origin(asked.id), point.feed_id, point.last_feed_seq
+                )
+                connection.tell(self._queue(), feed, asked.id)
+            case frames.SetStatus(payload=choice):
+                origin = connection.origin(asked.id)
+                return self._ask_desk(
+                    connection, agents.SetStatus(origin, choice.status, choice.note)
+                )
+            case frames.RespondTransfer(payload=answer):
+                origin = connection.origin(asked.id)
+                return self._ask_desk(
+                    connection, agents.AnswerOffer(origin, answer.request_id, answer.accept)
+                )
+            case frames.AcceptChat() | frames.TakeOverChat():
+                return self._take(connection, asked)
+            case frames.TransferChat():
+                return self._transfer(connection, asked)
+            case shared.EndChat() | frames.ReleaseChat() | frames.AddNote():
+                return self._change(connection, asked)
+            case _:
+                raise Problem(ErrorCode.UNKNOWN_TYPE, NOT_YET)
+        return None
+
+    def _in_chat(
+        self, connection: Connection, asked: shared.SendMessage | shared.Typing | shared.MarkRead
+    ) -> Work | None:
+        """The frames of every second: at once when we know whose chat it is, as we mostly do."""
+        chat_id = asked.payload.chat_id or self._only_chat(connection)
+        owner = self._owner_by_chat.get(chat_id)
+        if owner is None:
+            return self._in_unknown_chat(connection, asked, chat_id)
+        self._pass_on(connection, asked, chat_id, owner)
+        return None
+
+    async def _in_unknown_chat(
+        self,
+        connection: Connection,
+        asked: shared.SendMessage | shared.Typing | shared.MarkRead,
+        chat_id: UUID,
+    ) -> None:
+        self._pass_on(connection, asked, chat_id, await self._owner(chat_id))
+
+    def _pass_on(
+        self,
+        connection: Connection,
+        asked: shared.SendMessage | shared.Typing | shared.MarkRead,
+        chat_id: UUID,
+        owner: UUID,
+    ) -> None:
+        origin, conversation = connection.origin(asked.id), self._conversation(owner)
+        match asked:
+            case shared.SendMessage(payload=sent):
+                message = conversations.SendMessage(
+                    origin=origin,
+                    sender=self._party,
+                    content=sent.content,
+                    message_type=sent.message_type,
+                    chat_id=chat_id,
+                    client_message_id=sent.client_message_id,
+                )
+                connection.tell(conversation, message, asked.id)
+            case shared.Typing(payload=typing):
+                conversation.tell(
+                    conversations.ShowTyping(origin, self._party, typing.is_typing, chat_id)
+                )
+            case shared.MarkRead(payload=mark):
+                conversation.tell(conversations.MarkRead(origin, self._party, mark.seq, chat_id))
+
+    async def _take(
+        self, connection: Connection, asked: frames.AcceptChat | frames.TakeOverChat
+    ) -> None:
+        chat_id, origin = asked.payload.chat_id, connection.origin(asked.id)
+        owner = await self._owner(chat_id)
+        if isinstance(asked, frames.AcceptChat):
+            await connection.ask(self._ref, agents.Accept(origin, chat_id, owner))
+        else:
+            take_over = agents.TakeOver(origin, chat_id, owner, self._is_supervisor)
+            await connection.ask(self._ref, take_over)
+
+    async def _transfer(self, connection: Connection, asked: frames.TransferChat) -> None:
+        wish = asked.payload
+        if wish.to_agent_id is None:
+            raise Problem(ErrorCode.AGENT_NOT_FOUND, NO_TEAMS)
+        receive = agents.Receive(
+            origin=connection.origin(asked.id),
+            chat_id=wish.chat_id,
+            customer_id=await self._owner(wish.chat_id),
+            from_agent_id=self._identity.agent_id,
+            from_agent_name=self._identity.name,
+            is_supervisor=self._is_supervisor,
+            wants_offer=wish.offer,
+            reason=wish.reason,
+            note=wish.note,
+        )
+        await connection.ask(self._backstage.ref(agents.KIND, str(wish.to_agent_id)), receive)
+
+    async def _change(
+        self, connection: Connection, asked: shared.EndChat | frames.ReleaseChat | frames.AddNote
+    ) -> None:
+        origin: Origin = connection.origin(asked.id)
+        chat_id = asked.payload.chat_id or self._only_chat(connection)
+        conversation = self._conversation(await self._owner(chat_id))
+        match asked:
+            case shared.EndChat():
+                await connection.ask(
+                    conversation, conversations.EndChat(origin, self._party, chat_id)
+                )
+            case frames.ReleaseChat():
+                await connection.ask(
+                    conversation, conversations.ReleaseChat(origin, self._party, chat_id)
+                )
+            case frames.AddNote(payload=note):
+                await connection.ask(
+                    conversation,
+                    conversations.AddNote(origin, self._party, chat_id, note.content),
+                )
+
+    async def _ask_desk(self, connection: Connection, request: Any) -> None:
+        await connection.ask(self._ref, request)
+
+    # --- finding ----------------------------------------------------------------------------------
+
+    def _only_chat(self, connection: Connection) -> UUID:
+        """The one chat this connection follows; Problem(CHAT_ID_REQUIRED) for none or several."""
+        if len(connection.views) != 1:
+            raise Problem(ErrorCode.CHAT_ID_REQUIRED)
+        return next(iter(connection.views))
+
+    async def _owner(self, chat_id: UUID) -> UUID:
+        owner = await self._find_owner(chat_id)
+        if owner is None:
+            raise Problem(ErrorCode.CHAT_NOT_FOUND)
+        return owner
+
+    async def _find_owner(self, chat_id: UUID) -> UUID | None:
+        owner = self._owner_by_chat.get(chat_id)
+        if owner is None:
+            owner = await self._backstage.chats.owner(chat_id)
+            if owner is not None:
+                self._owner_by_chat[chat_id] = owner
+        return owner
+
+    def _conversation(self, customer_id: UUID) -> Any:
+        return self._backstage.ref(conversations.KIND, str(customer_id))
+
+    def _queue(self) -> Any:
+        return self._backstage.ref(dispatch.KIND, dispatch.MAIN)

@@ -1,0 +1,269 @@
+"""One client's connection, whatever it travels on.
+
+Frames take effect in their order: what can be done at once is done in the reader's own step, what
+must wait is done by a worker, and while the worker is busy everything queues behind it. The reader
+never waits, so that a slow answer cannot stop the heartbeat.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+from actors import ActorError, Ref, Request
+from kefu.delivery import Origin
+from kefu.errors import Problem
+from kefu.gateway import replay
+from kefu.gateway.chat_view import Admission, ChatView
+from kefu.gateway.limits import ASK_WITHIN_S, INBOX_FRAMES, OUTBOX_FRAMES, FrameRate, InvalidFrames
+from kefu.gateway.outbox import Outbox, Outgoing, Stalled, Wire
+from kefu.gateway.ports import Backstage
+from kefu.gateway.role import Role
+from kefu.storage.errors import StoreUnavailable
+from protocol.codes import ERRORS, CloseCode, ErrorCode
+from protocol.server import (
+    ChatStatus,
+    Error,
+    Fault,
+    MessageAck,
+    NewMessage,
+    ToWorkbench,
+)
+from protocol.wire import Rejection
+
+Work = Coroutine[Any, Any, None]
+log = logging.getLogger("kefu.gateway")
+
+
+class Connection:
+    """A `Listener` of the hub. `send` writes one frame and may wait; nothing else here does."""
+
+    def __init__(
+        self,
+        connection_id: str,
+        role: Role,
+        backstage: Backstage,
+        send: Callable[[Wire], Awaitable[None]],
+        *,
+        is_binary: bool = False,
+    ) -> None:
+        self.id = connection_id
+        self.role = role
+        self.backstage = backstage
+        self.views: dict[UUID, ChatView[Outgoing]] = {}
+        self.close_code: CloseCode | None = None
+        self._is_binary = is_binary
+        self._outbox = Outbox(send)
+        self._inbox: deque[Callable[[], Work | None]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        now = backstage.clock.monotonic()
+        self._rate = FrameRate(backstage.frame_rate, backstage.frame_burst, now)
+        self._invalid = InvalidFrames()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return self.role.topics
+
+    def origin(self, frame_id: str | None = None) -> Origin:
+        return Origin(self.id, frame_id)
+
+    # --- from the client --------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Begin to listen, and greet before anything the client says is looked at."""
+        self.backstage.hub.add(self)
+        self._start(self.role.greet(self))
+
+    def receive(self, data: str | bytes) -> None:
+        """Take one frame from the wire."""
+        now = self.backstage.clock.monotonic()
+        wait_s = self._rate.take(now)
+        if wait_s:
+            self.error(ErrorCode.RATE_LIMITED, retry_after_s=round(wait_s, 3))
+            self._count_invalid(now)
+            return
+        frame = self.role.read(data, is_binary=self._is_binary)
+        if isinstance(frame, Rejection):
+            self.error(frame.code, frame.sentence, frame_id=frame.frame_id)
+            self._count_invalid(now)
+            return
+        self.backstage.metrics.frames_in.labels(frame.__struct_config__.tag).inc()
+        if self._worker is None:
+            self._start(self._attempt(frame))
+        elif len(self._inbox) < INBOX_FRAMES:
+            self._inbox.append(lambda: self._attempt(frame))
+        else:
+            self.error(ErrorCode.OVERLOADED, frame_id=frame.id, retry_after_s=1.0)
+
+    def _attempt(self, frame: Any) -> Work | None:
+        try:
+            work = self.role.handle(self, frame)
+        except Problem as problem:
+            self._tell(problem, frame.id)
+            return None
+        return self._answered(work, frame.id) if work is not None else None
+
+    async def _answered(self, work: Work, frame_id: str | None) -> None:
+        """Whatever goes wrong, the client hears of it under its frame's id."""
+        try:
+            await work
+        except Problem as problem:
+            self._tell(problem, frame_id)
+        except (ActorError, StoreUnavailable):
+            self.error(ErrorCode.OVERLOADED, frame_id=frame_id, retry_after_s=1.0)
+        except Stalled:
+            self.close(CloseCode.SLOW_CONSUMER)
+        except Exception:
+            log.exception("frame_failed")
+            self.error(ErrorCode.INTERNAL, frame_id=frame_id)
+
+    def _count_invalid(self, now: float) -> None:
+        if self._invalid.count(now):
+            self.close(CloseCode.ABUSIVE)
+
+    def _start(self, work: Work | None) -> None:
+        if work is not None:
+            self._worker = asyncio.get_running_loop().create_task(self._work(work))
+
+    async def _work(self, work: Work) -> None:
+        try:
+            await work
+            while self._inbox:
+                more = self._inbox.popleft()()
+                if more is not None:
+                    await more
+        finally:
+            self._worker = None
+
+    # --- to the client ----------------------------------------------------------------------------
+
+    def deliver(self, outgoing: Outgoing) -> None:
+        """Take a frame of the hub, in the chat's order if it belongs to one."""
+        frame = outgoing.frame
+        if isinstance(frame, NewMessage | MessageAck):
+            self._deliver_counted(outgoing, frame)
+        elif isinstance(frame, ChatStatus):
+            self._deliver_status(self.role.decorate(frame), outgoing)
+        else:
+            self.put(outgoing)
+
+    def _deliver_counted(self, outgoing: Outgoing, frame: NewMessage | MessageAck) -> None:
+        view = self.views.get(frame.payload.chat_id)
+        is_receipt = isinstance(frame, MessageAck)
+        if view is not None:
+            admission = view.admit(frame.payload.seq, outgoing, is_receipt=is_receipt)
+            self._follow(admission, view, frame.payload.chat_id, outgoing)
+        elif is_receipt:  # of a message sent earlier, in a chat that is over
+            self.put(outgoing)
+
+    def _deliver_status(self, frame: ChatStatus, outgoing: Outgoing) -> None:
+        state = frame.payload
+        if frame is not outgoing.frame:
+            outgoing = Outgoing(frame)
+        is_ours = self.role.follows(state)
+        view = self.views.get(state.chat_id)
+        if view is None:
+            if is_ours:
+                self.views[state.chat_id] = ChatView(state.last_seq)
+            self.put(outgoing)
+            return
+        self._follow(view.admit_status(state.last_seq, outgoing), view, state.chat_id, outgoing)
+        if not is_ours:
+            self.views.pop(state.chat_id, None)
+
+    def _follow(
+        self,
+        admission: Admission,
+        view: ChatView[Outgoing],
+        chat_id: UUID,
+        outgoing: Outgoing,
+    ) -> None:
+        match admission:
+            case Admission.SEND:
+                self.put(outgoing)
+            case Admission.FILL:
+                self._queue(lambda: self._answered(replay.fill(self, view, chat_id), None))
+            case Admission.HOLD if view.held_count > OUTBOX_FRAMES:
+                self.close(CloseCode.SLOW_CONSUMER)
+            case _:
+                pass
+
+    def _queue(self, make: Callable[[], Work]) -> None:
+        if self._worker is None:
+            self._start(make())
+        else:
+            self._inbox.append(make)
+
+    def put(self, outgoing: Outgoing) -> None:
+        """Queue it for the client; one that is too slow is let go."""
+        if self.close_code is not None:
+            return
+        if self._outbox.put(self._wire(outgoing)):
+            self.backstage.metrics.frames_out.inc()
+        else:
+            self.close(CloseCode.SLOW_CONSUMER)
+
+    def say(self, frame: ToWorkbench) -> None:
+        self.put(Outgoing(frame))
+
+    async def say_patiently(self, frame: ToWorkbench) -> None:
+        """For long replays: as fast as the client reads. Raises Stalled."""
+        await self._outbox.put_patiently(self._wire(Outgoing(frame)))
+        self.backstage.metrics.frames_out.inc()
+
+    def error(
+        self,
+        code: ErrorCode,
+        sentence: str | None = None,
+        *,
+        frame_id: str | None = None,
+        chat_id: UUID | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.backstage.metrics.errors.labels(code).inc()
+        fault = Fault(code, sentence or ERRORS[code].sentence, chat_id, retry_after_s)
+        self.say(Error(fault, self.backstage.clock.now(), frame_id))
+
+    def _tell(self, problem: Problem, frame_id: str | None) -> None:
+        retry_after_s = problem.retry_after_s
+        self.error(problem.code, problem.message, frame_id=frame_id, retry_after_s=retry_after_s)
+
+    def _wire(self, outgoing: Outgoing) -> Wire:
+        return outgoing.msgpack() if self._is_binary else outgoing.json()
+
+    # --- actors -----------------------------------------------------------------------------------
+
+    def tell(self, ref: Ref[Any], message: Any, frame_id: str | None) -> None:
+        """Pass a message on without waiting; its answer comes through the hub."""
+        if not ref.tell(message):
+            self.error(ErrorCode.OVERLOADED, frame_id=frame_id, retry_after_s=1.0)
+
+    async def ask(self, ref: Ref[Any], message: Request[Any]) -> Any:
+        """Wait until the message took effect, so that the next frame finds it done."""
+        return await ref.ask(message, within=ASK_WITHIN_S)
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def close(self, code: CloseCode) -> None:
+        """Say no more than what is queued, then close. The first reason counts."""
+        if self.close_code is None:
+            self.close_code = code
+            self.backstage.metrics.closed.labels(str(int(code))).inc()
+            self._outbox.seal(drop=code is CloseCode.SLOW_CONSUMER)
+
+    def lost(self) -> None:
+        """The client is gone: nothing more can be written."""
+        self._outbox.seal(drop=True)
+
+    async def write(self) -> None:
+        """Write until closed or lost. Raises Stalled, or what the wire raises."""
+        await self._outbox.write()
+
+    def leave(self) -> None:
+        """Stop listening. The last step, always."""
+        self.backstage.hub.remove(self)
+        self.role.leave(self)
+        if self._worker is not None:
+            self._worker.cancel()

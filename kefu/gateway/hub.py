@@ -1,0 +1,69 @@
+"""Who listens to what on this instance: the Publisher actors speak through."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from kefu.delivery import Origin
+from kefu.gateway.outbox import Outgoing
+from protocol.server import ToWorkbench
+
+
+class Listener(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def topics(self) -> tuple[str, ...]: ...
+    def deliver(self, outgoing: Outgoing) -> None:
+        """Take the frame or give the client up; never wait, never raise."""
+        ...
+
+
+class Hub:
+    def __init__(self) -> None:
+        self._by_id: dict[str, Listener] = {}
+        self._by_topic: dict[str, dict[str, Listener]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Listener]:
+        return iter(tuple(self._by_id.values()))
+
+    def count(self, topic: str) -> int:
+        """How many connections listen to the topic."""
+        return len(self._by_topic.get(topic, ()))
+
+    def add(self, listener: Listener) -> None:
+        self._by_id[listener.id] = listener
+        for topic in listener.topics:
+            self._by_topic.setdefault(topic, {})[listener.id] = listener
+
+    def remove(self, listener: Listener) -> None:
+        self._by_id.pop(listener.id, None)
+        for topic in listener.topics:
+            listeners = self._by_topic.get(topic, {})
+            listeners.pop(listener.id, None)
+            if not listeners:
+                self._by_topic.pop(topic, None)
+
+    def publish(
+        self, topics: tuple[str, ...], frame: ToWorkbench, *, skip: Origin | None = None
+    ) -> None:
+        outgoing = Outgoing(frame)
+        skipped = skip.connection_id if skip is not None else None
+        for listener in self._on(topics):
+            if listener.id != skipped:
+                listener.deliver(outgoing)
+
+    def reply(self, origin: Origin, frame: ToWorkbench) -> None:
+        listener = self._by_id.get(origin.connection_id)
+        if listener is not None:
+            listener.deliver(Outgoing(frame))
+
+    def _on(self, topics: tuple[str, ...]) -> Iterable[Listener]:
+        if len(topics) == 1:
+            return tuple(self._by_topic.get(topics[0], {}).values())
+        found: dict[str, Listener] = {}
+        for topic in topics:
+            found.update(self._by_topic.get(topic, {}))
+        return tuple(found.values())

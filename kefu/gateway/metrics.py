@@ -1,0 +1,76 @@
+"""What the server counts, as Prometheus reads it. One registry per server, handed around."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+# name, help, and which number of the supervision tree: one gauge per actor kind
+GaugeSource = Callable[[], Iterable[tuple[str, str, dict[str, str], float]]]
+
+
+class _Live(Collector):
+    """Numbers that are read when somebody looks, not kept up to date all the time."""
+
+    def __init__(self, source: GaugeSource) -> None:
+        self._source = source
+
+    def collect(self) -> Iterable[Metric]:
+        families: dict[str, GaugeMetricFamily] = {}
+        for name, meaning, labels, value in self._source():
+            family = families.setdefault(
+                name, GaugeMetricFamily(name, meaning, labels=tuple(labels))
+            )
+            family.add_metric(tuple(labels.values()), value)
+        return families.values()
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for part in (ProcessCollector, PlatformCollector, GCCollector):
+            part(registry=self.registry)
+        self.connections = Gauge(
+            "kefu_connections", "Open sockets.", ["role"], registry=self.registry
+        )
+        self.frames_in = Counter(
+            "kefu_frames_received", "Frames from clients.", ["type"], registry=self.registry
+        )
+        self.frames_out = Counter("kefu_frames_sent", "Frames to clients.", registry=self.registry)
+        self.errors = Counter(
+            "kefu_errors", "Errors told to clients.", ["code"], registry=self.registry
+        )
+        self.closed = Counter(
+            "kefu_connections_closed", "Sockets closed by kefu.", ["code"], registry=self.registry
+        )
+        self.commit_seconds = Histogram(
+            "kefu_commit_seconds", "Time of one commit.", buckets=SECONDS, registry=self.registry
+        )
+        self.commit_rows = Histogram(
+            "kefu_commit_rows", "Rows in one commit.", buckets=ROWS, registry=self.registry
+        )
+        self.http_seconds = Histogram(
+            "kefu_http_seconds",
+            "Time of one HTTP request.",
+            ["route", "status"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+
+    def note_commit(self, rows: int, seconds: float) -> None:
+        self.commit_rows.observe(rows)
+        self.commit_seconds.observe(seconds)
+
+    def add_live(self, source: GaugeSource) -> None:
+        """Ask `source` for (name, help, labels, value) rows at every look."""
+        self.registry.register(_Live(source))
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

@@ -1,0 +1,59 @@
+"""What a connection asks of whoever it belongs to: customer_role.py and agent_role.py answer."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+from protocol.server import ChatState, ChatStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from kefu.gateway.connection import Connection
+
+
+class Role(Protocol):
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What the hub delivers to this connection."""
+        ...
+
+    @property
+    def person(self) -> str:
+        """Whose connection it is: the topic that counts their devices."""
+        ...
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the token that opened the connection ends, and the connection with it."""
+        ...
+
+    def read(self, data: str | bytes, *, is_binary: bool) -> Any:
+        """The frame, or a Rejection."""
+        ...
+
+    def handle(self, connection: Connection, frame: Any) -> Coroutine[Any, Any, None] | None:
+        """Do what the frame says at once, or return the work to wait for. May raise Problem."""
+        ...
+
+    def decorate(self, status: ChatStatus) -> ChatStatus:
+        """The status as this client is to see it."""
+        ...
+
+    def follows(self, state: ChatState) -> bool:
+        """Whether the messages of a chat in this state come to this connection."""
+        ...
+
+    async def greet(self, connection: Connection) -> None:
+        """What is sent unasked when the connection opens."""
+        ...
+
+    def leave(self, connection: Connection) -> None:
+        """The connection has closed."""
+        ...
+
+    async def may_read(self, connection: Connection, chat_id: UUID) -> bool:
+        """Whether this person may read that chat's messages, open or not."""
+        ...

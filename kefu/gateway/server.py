@@ -1,0 +1,98 @@
+"""The web server: uvicorn with kefu's limits, told to stop by a signal, exiting without noise."""
+
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+
+from kefu.errors import KefuError
+from protocol.limits import FRAME_BYTES
+
+HEARTBEAT_S: Final = 30.0
+BACKLOG: Final = 2048
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port before anything is started. Raises KefuError when it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise KefuError(
+            f"Port {port} on {host} cannot be used ({error.strerror}); choose another with --port."
+        ) from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+async def run(
+    app: Starlette,
+    listener: socket.socket,
+    *,
+    trusted_proxies: Sequence[str],
+    stop_within_s: float,
+    on_ready: Callable[[str], Awaitable[None]],
+) -> None:
+    """Serve until SIGINT or SIGTERM; a second one does not wait for anybody."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="websockets-sansio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws_max_size=FRAME_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=HEARTBEAT_S,
+        ws_ping_timeout=HEARTBEAT_S,
+        timeout_graceful_shutdown=int(stop_within_s),
+        forwarded_allow_ips=list(trusted_proxies),
+    )
+    server = _Server(config, on_ready=lambda: on_ready(url_of(listener)))
+    async with _stopped_by_signals(server):
+        await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but the signals are ours: it would raise them again in the middle of our end."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        await self._on_ready()
+
+
+@asynccontextmanager
+async def _stopped_by_signals(server: _Server) -> AsyncIterator[None]:
+    async def watch() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _signal in signals:
+                server.force_exit = server.should_exit
+                server.should_exit = True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        yield
+        tasks.cancel_scope.cancel()

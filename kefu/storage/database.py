@@ -1,0 +1,133 @@
+"""The pool of PostgreSQL connections, and one typed answer for everything that can go wrong.
+
+Statements end after 30 s on the server. Take connections through `connected` or `transaction`: they
+turn asyncpg's many errors for "not now" into StoreUnavailable and let the program's own bugs pass.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+from asyncpg.pool import Pool, PoolConnectionProxy
+
+from kefu.storage.errors import StoreUnavailable
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+DatabasePool: TypeAlias = "Pool[asyncpg.Record]"
+
+STATEMENT_LIMIT_S = 30
+CONNECT_LIMIT_S = 5.0
+_JSONB_VERSION = b"\x01"
+_GONE = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says when a farewell crosses a question
+)
+
+
+async def open_pool(url: str, *, min_size: int = 4, max_size: int = 20) -> DatabasePool:
+    """Connect. The caller closes the pool. jsonb and json are Python values, timestamptz is UTC.
+
+    :raises StoreUnavailable: PostgreSQL does not answer, or refuses more connections.
+    """
+    with translated():
+        pool: DatabasePool = await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=CONNECT_LIMIT_S,
+            command_timeout=STATEMENT_LIMIT_S + 5,
+            init=set_codecs,
+            server_settings={
+                "application_name": "kefu",
+                "statement_timeout": str(STATEMENT_LIMIT_S * 1000),
+                "timezone": "UTC",
+            },
+        )
+    return pool
+
+
+async def set_codecs(connection: Connection) -> None:
+    """Let `connection` speak json and jsonb as Python values; for connections outside the pool."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", format="binary", encoder=_to_jsonb, decoder=_from_jsonb
+    )
+    await connection.set_type_codec(
+        "json",
+        schema="pg_catalog",
+        format="binary",
+        encoder=msgspec.json.encode,
+        decoder=msgspec.json.decode,
+    )
+
+
+@asynccontextmanager
+async def connected(
+    pool: DatabasePool, *, timeout_s: float = CONNECT_LIMIT_S
+) -> AsyncIterator[Connection]:
+    """A connection of the pool, waited for at most `timeout_s` seconds.
+
+    :raises StoreUnavailable: none came free, or PostgreSQL failed inside the block.
+    """
+    with translated():
+        async with pool.acquire(timeout=timeout_s) as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def transaction(
+    pool: DatabasePool, *, timeout_s: float = CONNECT_LIMIT_S
+) -> AsyncIterator[Connection]:
+    """`connected`, with everything in the block committed together or not at all.
+
+    :raises StoreUnavailable: as `connected`; after a failed commit the outcome is unknown.
+    """
+    async with connected(pool, timeout_s=timeout_s) as connection, connection.transaction():
+        yield connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise StoreUnavailable for whatever means that PostgreSQL cannot do it now.
+
+    :raises StoreUnavailable: unreachable, full, slow or read-only; all else passes unchanged.
+    """
+    try:
+        yield
+    except Exception as error:
+        failure = _failure(error)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _failure(error: Exception) -> StoreUnavailable | None:
+    match error:
+        case TimeoutError() | asyncpg.QueryCanceledError():  # a TimeoutError is an OSError, too
+            return StoreUnavailable("The database took too long to answer.", "slow")
+        case asyncpg.DiskFullError():
+            return StoreUnavailable("The database's disk is full. Free some space.", "full")
+        case asyncpg.InsufficientResourcesError():
+            return StoreUnavailable("The database is out of memory or connections.", "full")
+        case asyncpg.ReadOnlySQLTransactionError():
+            return StoreUnavailable("The database is read-only.", "read_only")
+        case asyncpg.InterfaceError() if "clos" not in str(error):  # not "closed": our own bug
+            return None
+        case _ if isinstance(error, _GONE):
+            return StoreUnavailable("The database cannot be reached.")
+        case _:
+            return None
+
+
+def _to_jsonb(value: object) -> bytes:
+    return _JSONB_VERSION + msgspec.json.encode(value)
+
+
+def _from_jsonb(data: bytes) -> Any:
+    return msgspec.json.decode(memoryview(data)[1:])

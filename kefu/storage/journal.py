@@ -1,0 +1,263 @@
+"""The one writer of conversations: many decisions, one commit.
+
+Whoever appends waits for the commit that carries their entry; while a commit runs, the next batch
+gathers, so that the commit in flight is the batching window and no timer is needed. Every entry
+names the epoch under which its slot is held, checked in the same statement that writes: an owner
+that was replaced while it slept writes nothing.
+
+A connection that breaks in the middle of a commit leaves the outcome unknown. The journal then
+looks which entries are there before it writes again, so that nothing is written twice.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+import asyncpg
+import msgspec
+
+from kefu.storage.errors import StoreUnavailable
+from kefu.storage.journal_sql import FIND_EVENTS, FIND_MESSAGES, WRITE
+from kefu.storage.rows import ChatRow, Entry, EventRow, MessageRow
+
+BATCH_ROWS: Final = 512
+QUEUE_ENTRIES: Final = 8192
+RETRY_FOR_S: Final = 5.0
+RETRY_PAUSE_S: Final = 0.1
+COMMIT_TIMEOUT_S: Final = 10.0
+UNKNOWN_OUTCOME: Final = "PostgreSQL does not answer; the write may or may not be there."
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connect = Callable[[], Awaitable[Connection]]
+
+# What asyncpg raises when the server is gone, going or not there yet.
+CONNECTION_LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+
+
+class JournalError(Exception):
+    """The entry was not written, or nobody knows; whoever asked must read the truth again."""
+
+
+class JournalFull(JournalError):
+    """More is waiting than the journal takes; nothing of the entry was written."""
+
+
+class Fenced(JournalError):
+    """Another owner holds the slot; nothing of the entry was written."""
+
+
+class Collided(JournalError):
+    """A row of the entry is there already: the writer's picture of the chat is old."""
+
+
+class _Waiting:
+    __slots__ = ("done", "entry", "since")
+
+    def __init__(self, entry: Entry, done: "asyncio.Future[None]", since: float) -> None:
+        self.entry = entry
+        self.done = done
+        self.since = since
+
+
+class Journal:
+    """Start it with `run()` in a task of its own. `on_commit(rows, seconds)` feeds the metrics."""
+
+    def __init__(
+        self, connect: Connect, *, on_commit: Callable[[int, float], None] = lambda _rows, _s: None
+    ) -> None:
+        self._connect = connect
+        self._on_commit = on_commit
+        self._queue: deque[_Waiting] = deque()
+        self._wakeup: asyncio.Event = asyncio.Event()
+        self._connection: Connection | None = None
+
+    @property
+    def depth(self) -> int:
+        """How many entries wait for a commit."""
+        return len(self._queue)
+
+    async def append(self, entry: Entry) -> None:
+        """Return when `entry` is durable.
+
+        Raises JournalFull, Fenced, Collided; StoreUnavailable when PostgreSQL did not answer for
+        RETRY_FOR_S, and then the entry may or may not have been written.
+        """
+        if len(self._queue) >= QUEUE_ENTRIES:
+            raise JournalFull
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(entry, loop.create_future(), loop.time())
+        self._queue.append(waiting)
+        self._wakeup.set()
+        await waiting.done
+
+    async def run(self) -> None:
+        """Write until cancelled; entries still waiting then are refused as unavailable."""
+        try:
+            while True:
+                while not self._queue:
+                    self._wakeup.clear()
+                    await self._wakeup.wait()
+                await self._write_batch(self._take_batch())
+        finally:
+            self._give_up(self._queue)
+            if self._connection is not None:
+                self._connection.terminate()
+
+    def _take_batch(self) -> list[_Waiting]:
+        batch, rows = [], 0
+        while self._queue and rows < BATCH_ROWS:
+            waiting = self._queue.popleft()
+            rows += waiting.entry.row_count
+            if not waiting.done.cancelled():
+                batch.append(waiting)
+        return batch
+
+    async def _write_batch(self, batch: list[_Waiting]) -> None:
+        """Write `batch`, through lost connections, until each of its entries has an outcome."""
+        is_retry = False
+        while batch:
+            try:
+                connection = await self._connected()
+                if is_retry:
+                    batch = await self._settle_written(connection, batch)
+                await self._write_once(connection, batch)
+                return
+            except CONNECTION_LOST:
+                self._drop_connection()
+                is_retry = True
+            except asyncpg.DiskFullError:
+                self._give_up(batch)
+                return
+            batch = self._drop_expired(batch)
+            await asyncio.sleep(RETRY_PAUSE_S)
+
+    async def _write_once(self, connection: Connection, batch: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            held = await _write(connection, [waiting.entry for waiting in batch])
+        except (*CONNECTION_LOST, asyncpg.DiskFullError):
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                _finish(batch[0], _outcome(error))
+                return
+            for waiting in batch:  # one took the others down with it: find out which
+                await self._write_once(connection, [waiting])
+            return
+        self._on_commit(sum(w.entry.row_count for w in batch), loop.time() - started)
+        for waiting in batch:
+            claim = (waiting.entry.slot, waiting.entry.epoch)
+            _finish(waiting, None if claim in held else Fenced())
+
+    async def _settle_written(
+        self, connection: Connection, batch: list[_Waiting]
+    ) -> list[_Waiting]:
+        """Answer the entries an interrupted commit did write; return the others."""
+        unsettled = [waiting for waiting in batch if not waiting.done.done()]
+        written = await _find_written(connection, [waiting.entry for waiting in unsettled])
+        rest = []
+        for waiting, is_written in zip(unsettled, written, strict=True):
+            if is_written:
+                _finish(waiting, None)
+            else:
+                rest.append(waiting)
+        return rest
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncio.wait_for(self._connect(), COMMIT_TIMEOUT_S)
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    def _drop_expired(self, batch: list[_Waiting]) -> list[_Waiting]:
+        now = asyncio.get_running_loop().time()
+        expired = [waiting for waiting in batch if now - waiting.since > RETRY_FOR_S]
+        self._give_up(expired)
+        while self._queue and now - self._queue[0].since > RETRY_FOR_S:
+            self._give_up([self._queue.popleft()])
+        return [waiting for waiting in batch if not waiting.done.done()]
+
+    def _give_up(self, entries: Sequence[_Waiting] | deque[_Waiting]) -> None:
+        for waiting in entries:
+            _finish(waiting, StoreUnavailable(UNKNOWN_OUTCOME))
+
+
+def _finish(waiting: _Waiting, error: Exception | None) -> None:
+    if waiting.done.done():
+        return
+    if error is None:
+        waiting.done.set_result(None)
+    else:
+        waiting.done.set_exception(error)
+
+
+def _outcome(error: Exception) -> Exception:
+    return Collided() if isinstance(error, asyncpg.IntegrityConstraintViolationError) else error
+
+
+async def _write(connection: Connection, entries: Sequence[Entry]) -> set[tuple[int, int]]:
+    """Write all entries in one statement; the claims that held (the others wrote nothing)."""
+    claims: dict[int, int] = {}
+    for entry in entries:
+        claims[entry.slot] = max(entry.epoch, claims.get(entry.slot, 0))
+    current = [entry for entry in entries if claims[entry.slot] == entry.epoch]
+    # the latest row of a chat stands for all of the batch
+    chats = {row.id: (entry.slot, row) for entry in current for row in entry.chats}
+    messages = [(entry.slot, row) for entry in current for row in entry.messages]
+    events = [(entry.slot, row) for entry in current for row in entry.events]
+    held = await connection.fetch(
+        WRITE,
+        list(claims),
+        list(claims.values()),
+        *_columns(list(chats.values()), ChatRow),
+        *_columns(messages, MessageRow),
+        *_columns(events, EventRow),
+        timeout=COMMIT_TIMEOUT_S,
+    )
+    return {(record["slot"], claims[record["slot"]]) for record in held}
+
+
+def _columns(rows: Sequence[tuple[int, Any]], kind: type[Any]) -> list[list[Any]]:
+    """The rows turned on their side, the slot of each first: one array for every parameter."""
+    if not rows:
+        return [[] for _ in range(1 + len(msgspec.structs.fields(kind)))]
+    columns = zip(*((slot, *msgspec.structs.astuple(row)) for slot, row in rows), strict=True)
+    return [list(column) for column in columns]
+
+
+async def _find_written(connection: Connection, entries: Sequence[Entry]) -> list[bool]:
+    """An entry is there whole or not at all, so one row tells; a lone chat row is written again."""
+    messages = [entry.messages[0] for entry in entries if entry.messages]
+    events = [entry.events[0] for entry in entries if entry.events]
+    found_messages = await connection.fetch(
+        FIND_MESSAGES, [row.chat_id for row in messages], [row.seq for row in messages]
+    )
+    found_events = await connection.fetch(
+        FIND_EVENTS, [row.chat_id for row in events], [row.log_id for row in events]
+    )
+    message_ids = {record["message_id"] for record in found_messages}
+    event_keys = {tuple(record) for record in found_events}
+
+    def is_written(entry: Entry) -> bool:
+        if entry.messages:
+            return entry.messages[0].message_id in message_ids
+        if entry.events:
+            row = entry.events[0]
+            return (row.chat_id, row.log_id, row.created_at) in event_keys
+        return False
+
+    return [is_written(entry) for entry in entries]

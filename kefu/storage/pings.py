@@ -1,0 +1,26 @@
+"""Do the stores answer? For readiness: one sentence when not, never an exception."""
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from kefu.storage.database import DatabasePool, connected
+from kefu.storage.errors import StoreUnavailable
+
+WITHIN_S = 2.0
+
+
+async def ping_postgres(pool: DatabasePool) -> str | None:
+    try:
+        async with connected(pool, timeout_s=WITHIN_S) as connection:
+            await connection.execute("SELECT 1", timeout=WITHIN_S)
+    except StoreUnavailable as error:
+        return str(error)
+    return None
+
+
+async def ping_redis(client: Redis) -> str | None:
+    try:
+        await client.ping()
+    except (RedisError, OSError):
+        return "Redis does not answer; what it holds is only for speed."
+    return None

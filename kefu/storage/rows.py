@@ -1,0 +1,71 @@
+"""What the journal writes, row by row. Times are aware datetimes in UTC."""
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+
+class ChatRow(Struct, frozen=True):
+    """The chat as it is after the entry; an older row of the same chat is replaced."""
+
+    id: UUID
+    customer_id: UUID
+    status: str
+    agent_id: UUID | None
+    agent_name: str | None
+    agent_avatar: str | None
+    began_with_bot: bool
+    topic: str | None
+    order_id: UUID | None
+    reason: str | None
+    log_head: int
+    customer_read_seq: int
+    agent_read_seq: int
+    started_at: datetime
+    waiting_since: datetime | None
+    taken_at: datetime | None
+    ended_at: datetime | None
+    rating: int | None
+    feedback: str | None
+
+
+class MessageRow(Struct, frozen=True):
+    chat_id: UUID
+    seq: int
+    message_id: UUID
+    sender_type: str
+    sender_id: UUID | None
+    sender_name: str | None
+    content: str
+    message_type: str
+    client_message_id: str | None
+    created_at: datetime
+
+
+class EventRow(Struct, frozen=True):
+    chat_id: UUID
+    log_id: int
+    kind: str
+    by_type: str
+    by_id: UUID | None
+    by_name: str | None
+    from_phase: str | None
+    to_phase: str | None
+    reason: str | None
+    body: str | None
+    created_at: datetime
+
+
+class Entry(Struct, frozen=True):
+    """What one decision (or one batch of them) makes durable: all of it or nothing."""
+
+    slot: int
+    epoch: int
+    chats: tuple[ChatRow, ...] = ()
+    messages: tuple[MessageRow, ...] = ()
+    events: tuple[EventRow, ...] = ()
+
+    @property
+    def row_count(self) -> int:
+        return len(self.chats) + len(self.messages) + len(self.events)

@@ -1,0 +1,223 @@
+/**
+ * One chat, alive: the log's rules plus what to ask the server for.
+ *
+ * Messages are sent one at a time, the next after the ack of the one before, always under the same
+ * client_message_id: so their order holds and a resend is answered, never repeated. Unsent messages
+ * survive a reload.
+ */
+import { ref, shallowRef } from 'vue'
+import {
+  emptyLog, isMissing, isOpen, lastSeq, nextSend, withAck, withEnd, withFailure, withMessage, withRead,
+  withSend, withState, withoutSend, type ChatLog, type Send,
+} from './chatlog'
+import { keep, type Kept } from './keep'
+import type { Error as ErrorFrame, FromAgent, FromCustomer, ToWorkbench } from './protocol'
+
+export type Party = 'customer' | 'agent'
+
+export interface ConversationOptions {
+  me: Party
+  myId?: string
+  /** Where unsent messages are kept in this tab. */
+  unsentKey: string
+  /** False while offline. */
+  post: (frame: Extract<FromCustomer, FromAgent>) => boolean
+  /** Asks for a chat, under this frame id, when there is something to say and none is open. */
+  open?: (frameId: string) => void
+}
+
+const ACK_WITHIN_MS = 10_000
+const RESUME_WITHIN_MS = 5_000
+const TYPING_REPEAT_MS = 3_000
+const TYPING_FADES_MS = 10_000
+const PASSING = new Set(['RATE_LIMITED', 'OVERLOADED'])
+
+/** Not crypto.randomUUID: that is missing on plain-http pages of a local network. */
+const newId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+
+type Timer = ReturnType<typeof setTimeout>
+
+export class Conversation {
+  readonly log = shallowRef<ChatLog>(emptyLog)
+  readonly isOtherTyping = ref(false)
+  private readonly unsent: Kept<readonly Send[]>
+  private isConnected = false
+  private inFlight: string | null = null
+  private isOpening = false
+  private typingSentAt = 0
+  private readonly timers: { ack?: Timer; resume?: Timer; fade?: Timer } = {}
+
+  constructor(private readonly options: ConversationOptions) {
+    this.unsent = keep('session', options.unsentKey)
+    this.log.value = { ...emptyLog, sends: this.unsent.get() ?? [] }
+  }
+
+  connected(): void {
+    this.isConnected = true
+    this.inFlight = null
+    this.isOpening = false
+    if (this.log.value.state) this.askForMissing()
+    this.flush()
+  }
+
+  disconnected(): void {
+    this.isConnected = false
+    this.isOtherTyping.value = false
+    for (const timer of Object.values(this.timers)) clearTimeout(timer)
+    delete this.timers.resume
+  }
+
+  receive(frame: ToWorkbench): void {
+    switch (frame.type) {
+      case 'chat_status':
+        this.opened()
+        this.change(withState(this.log.value, frame.payload))
+        break
+      case 'new_message':
+        if (frame.payload.sender_type !== this.options.me) this.showTyping(false)
+        this.change(withMessage(this.log.value, frame.payload))
+        break
+      case 'message_ack':
+        this.change(withAck(this.log.value, frame.payload, this.options.me, this.options.myId))
+        break
+      case 'read':
+        this.change(withRead(this.log.value, frame.payload))
+        break
+      case 'typing':
+        if (frame.payload.sender_type !== this.options.me) this.showTyping(frame.payload.is_typing)
+        break
+      case 'error':
+        this.refused(frame)
+        break
+    }
+    this.settle()
+  }
+
+  say(content: string): void {
+    const text = content.trim()
+    if (!text) return
+    this.typingSentAt = 0
+    const send = { client_message_id: newId(), content: text, timestamp: new Date().toISOString() }
+    this.change(withSend(this.log.value, send))
+    this.flush()
+  }
+
+  retry(clientMessageId: string): void {
+    this.change(withFailure(this.log.value, clientMessageId, undefined))
+    this.flush()
+  }
+
+  discard(clientMessageId: string): void {
+    this.change(withoutSend(this.log.value, clientMessageId))
+  }
+
+  isSending(frameId: string | null | undefined): boolean {
+    return this.inFlight !== null && frameId === this.inFlight
+  }
+
+  type(isTyping: boolean): void {
+    const chatId = this.log.value.state?.chat_id
+    if (!chatId || !isOpen(this.log.value)) return
+    const now = Date.now()
+    if (isTyping ? now - this.typingSentAt < TYPING_REPEAT_MS : this.typingSentAt === 0) return
+    this.typingSentAt = isTyping ? now : 0
+    this.options.post({ type: 'typing', payload: { chat_id: chatId, is_typing: isTyping } })
+  }
+
+  /** Everything shown has been seen. */
+  markRead(): void {
+    const log = this.log.value
+    const mine = this.options.me === 'customer' ? log.readByCustomer : log.readByAgent
+    const seq = log.messages.findLast((message) => message.sender_type !== this.options.me)?.seq ?? 0
+    if (!log.state || seq <= mine) return
+    const read = { chat_id: log.state.chat_id, seq }
+    if (this.options.post({ type: 'mark_read', payload: read })) {
+      this.change(withRead(log, { ...read, reader_type: this.options.me }))
+    }
+  }
+
+  private change(log: ChatLog): void {
+    if (log.sends !== this.log.value.sends) {
+      this.unsent.set(log.sends.length ? log.sends : null)
+    }
+    this.log.value = log
+  }
+
+  /** After any frame: is the one in flight done, is something missing, is something to be sent? */
+  private settle(): void {
+    const log = this.log.value
+    if (this.inFlight && !log.sends.some((send) => send.client_message_id === this.inFlight)) {
+      this.inFlight = null
+      clearTimeout(this.timers.ack)
+    }
+    if (!isMissing(log)) {
+      clearTimeout(this.timers.resume)
+      delete this.timers.resume
+    } else if (this.timers.resume === undefined) this.askForMissing()
+    this.flush()
+  }
+
+  private askForMissing(): void {
+    const log = this.log.value
+    if (!log.state || !this.isConnected) return
+    const point = { chat_id: log.state.chat_id, last_seq: lastSeq(log) }
+    this.options.post({ type: 'resume', payload: point })
+    clearTimeout(this.timers.resume)
+    this.timers.resume = setTimeout(() => {
+      delete this.timers.resume
+      if (isMissing(this.log.value)) this.askForMissing()
+    }, RESUME_WITHIN_MS)
+  }
+
+  private flush(): void {
+    const send = nextSend(this.log.value)
+    if (!send || !this.isConnected || this.inFlight) return
+    const id = send.client_message_id
+    this.inFlight = id
+    this.tryAgainIn(ACK_WITHIN_MS)
+    if (!isOpen(this.log.value) && this.options.open) {
+      this.isOpening = true
+      this.options.open(id)
+      return
+    }
+    const chatId = this.log.value.state?.chat_id ?? null
+    const payload = { chat_id: chatId, content: send.content, client_message_id: id }
+    this.options.post({ type: 'send_message', payload, id })
+  }
+
+  /** What waited for a chat to be opened may go now. */
+  private opened(): void {
+    if (!this.isOpening) return
+    this.isOpening = false
+    this.inFlight = null
+  }
+
+  private tryAgainIn(delayMs: number): void {
+    clearTimeout(this.timers.ack)
+    this.timers.ack = setTimeout(() => {
+      this.inFlight = null
+      this.isOpening = false
+      this.flush()
+    }, delayMs)
+  }
+
+  private refused({ reply_to, payload }: ErrorFrame): void {
+    if (this.inFlight === null || !this.isSending(reply_to)) return
+    this.isOpening = false
+    if (PASSING.has(payload.code)) {
+      this.tryAgainIn((payload.retry_after_s ?? 1) * 1000)
+    } else {
+      clearTimeout(this.timers.ack)
+      this.change(withFailure(this.log.value, this.inFlight, payload.code))
+      this.inFlight = null
+      if (payload.code === 'CHAT_ENDED') this.change(withEnd(this.log.value))
+    }
+  }
+
+  private showTyping(isTyping: boolean): void {
+    this.isOtherTyping.value = isTyping
+    clearTimeout(this.timers.fade)
+    if (isTyping) this.timers.fade = setTimeout(() => (this.isOtherTyping.value = false), TYPING_FADES_MS)
+  }
+}

@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { AT, CHAT, chatState } from '../shared/samples'
+
+/** Stands in for the network: the desk talks to it, the test answers as the server. */
+const line = vi.hoisted(() => ({ options: null as any, sent: [] as any[] }))
+vi.mock('../shared/connection', () => ({
+  Connection: class {
+    constructor(options: unknown) {
+      line.options = options
+    }
+    start() {
+      line.options.onState('open', null)
+    }
+    stop() {}
+    send = (frame: unknown) => line.sent.push(frame) > 0
+  },
+}))
+const { createDesk } = await import('./desk')
+
+const me = { id: 'me', name: '张三', role: 'agent' }
+const item = { chat_id: CHAT, customer_id: 'c', waiting_since: AT, customer_name: '陈小姐' }
+let notices: string[]
+let desk: ReturnType<typeof createDesk>
+const hear = (type: string, payload: object, reply_to?: string) =>
+  line.options.onFrame({ type, payload, timestamp: AT, reply_to })
+const snapshot = (feed_seq: number, waiting: object[] = []) => hear('queue_snapshot', { feed_id: 'f', feed_seq, waiting, agents: [] })
+const mine = () => hear('chat_status', chatState({ agent: { id: 'me', name: '张三' } }))
+
+beforeEach(() => {
+  sessionStorage.clear()
+  line.sent = []
+  notices = []
+  desk = createDesk(me, (notice) => notices.push(notice.text))
+  desk.start()
+})
+afterEach(() => vi.useRealTimers())
+
+test('a chat is on the desk while its status names this agent', () => {
+  mine()
+  expect([...desk.chats.keys()]).toEqual([CHAT])
+  hear('chat_status', chatState({ agent: { id: 'other', name: '李四' } }))
+  expect(desk.chats.size).toBe(0)
+  expect(notices).toHaveLength(1)
+})
+
+test('an ended chat stays until it is put away', () => {
+  mine()
+  hear('chat_status', chatState({ status: 'ended' }))
+  expect(desk.chats.size).toBe(1)
+  desk.dismiss(CHAT)
+  expect(desk.chats.size).toBe(0)
+})
+
+test('a chat that is lost to a colleague is let go of, and said so', () => {
+  snapshot(1, [item])
+  desk.accept(CHAT)
+  expect(desk.selected.value).toBe(CHAT)
+  hear('queue_update', { feed_id: 'f', feed_seq: 2, change: 'removed', chat_id: CHAT })
+  expect(desk.selected.value).toBe(CHAT)
+  hear('error', { code: 'ALREADY_TAKEN', message: '' }, line.sent[0].id)
+  expect(desk.selected.value).toBeNull()
+  expect(notices).toHaveLength(1)
+})
+
+test('an accepted chat keeps the selection and the customer it had in the queue', () => {
+  snapshot(1, [item])
+  desk.accept(CHAT)
+  hear('queue_update', { feed_id: 'f', feed_seq: 2, change: 'removed', chat_id: CHAT })
+  mine()
+  expect(desk.selected.value).toBe(CHAT)
+  expect(desk.customerName(CHAT)).toBe('陈小姐')
+})
+
+test('a missed update of the list is asked for', () => {
+  snapshot(1)
+  hear('queue_update', { feed_id: 'f', feed_seq: 3, change: 'added', chat_id: CHAT, item })
+  expect(line.sent).toEqual([{ type: 'subscribe_queue', payload: { feed_id: 'f', last_feed_seq: 1 } }])
+  expect(desk.feed.value.waiting).toEqual([])
+})
+
+test('a chat the server does not name on return has gone meanwhile', () => {
+  mine()
+  snapshot(1)
+  expect(desk.chats.size).toBe(1)
+  line.options.onState('waiting', 0)
+  line.options.onState('open', null)
+  snapshot(2)
+  expect(desk.chats.size).toBe(0)
+})
+
+test('a transfer is told once, whichever frame says it first', () => {
+  mine()
+  hear('chat_status', chatState({ agent: { id: 'other', name: '李四' } }))
+  hear('transfer_result', { chat_id: CHAT, outcome: 'transferred', to_agent_id: 'other' })
+  expect(notices).toHaveLength(1)
+})

@@ -1,0 +1,146 @@
+"""Fixtures of the real stack: one embedded PostgreSQL and Valkey a test session, in a short
+directory under /tmp; a fresh database a test, copied from a template with the whole schema.
+
+A killed session leaves no process (the guard sees to it) but its directory: the next one sweeps it.
+"""
+
+import fcntl
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from anyio.from_thread import start_blocking_portal
+from redis.asyncio import Redis
+
+from kefu.storage.database import DatabasePool, open_pool
+from kefu.storage.embedded import Stores, open_embedded
+from kefu.storage.migrate import upgrade
+from kefu.storage.places import SHARED
+from kefu.storage.redis import open_redis
+
+__all__ = ["anyio_backend", "data_dir", "database", "pool", "redis", "stores", "template"]
+
+_PREFIX = "kefu-test-"
+_SWEPT_AFTER_S = 600
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@contextmanager
+def short_directory() -> Iterator[Path]:
+    """A directory under /tmp that anybody may pass through: pytest's own are long and closed, and
+    would send the servers of a test under root to /var/lib/kefu. Removed at the end."""
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data directory not yet made, for tests that start an embedded stack of their own.
+
+    Whatever still serves it when the test ends is stopped by its guard once its kefus are gone.
+    """
+    with short_directory() as directory:
+        yield directory / "data"
+
+
+@pytest.fixture(scope="session")
+def stores() -> Iterator[Stores]:
+    """URLs of this session's own PostgreSQL and Valkey. Usable from tests without async, too."""
+    _sweep()
+    with short_directory() as directory, start_blocking_portal() as portal:
+        opened = open_embedded(directory / "data", on_progress=lambda words: None)
+        with portal.wrap_async_context_manager(opened) as stores:
+            yield stores
+
+
+@pytest.fixture(scope="session")
+async def template(stores: Stores) -> str:
+    """The name of a database with every migration applied; nobody stays connected to it."""
+    await _execute(stores.database_url, "CREATE DATABASE template_kefu")
+    connection = await asyncpg.connect(_url_of(stores, "template_kefu"))
+    try:
+        await upgrade(connection, on_progress=lambda words: None)
+    finally:
+        await connection.close()
+    return "template_kefu"
+
+
+@pytest.fixture
+async def database(stores: Stores, template: str) -> AsyncIterator[str]:
+    """The URL of a database with the whole schema and no rows, this test's own."""
+    name = f"test_{uuid4().hex}"
+    await _execute(stores.database_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _url_of(stores, name)
+    await _execute(stores.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[DatabasePool]:
+    opened = await open_pool(database, min_size=1, max_size=10)
+    try:
+        yield opened
+    finally:
+        opened.terminate()
+
+
+@pytest.fixture
+async def redis(stores: Stores) -> AsyncIterator[Redis]:
+    """A client of this session's Valkey, logical database 0, emptied for this test."""
+    client = open_redis(stores.redis_url)
+    await client.flushdb()
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def _url_of(stores: Stores, name: str) -> str:
+    return stores.database_url.replace("/kefu?", f"/{name}?")
+
+
+async def _execute(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+def _sweep() -> None:
+    """Remove what killed sessions left: directories no guard holds the lock of any more."""
+    for left in Path("/tmp").glob(f"{_PREFIX}*"):
+        if not _is_served(left / "data"):
+            shutil.rmtree(left, ignore_errors=True)
+    for home in SHARED.glob("data-*"):
+        with suppress(OSError):  # its kefu is just making it
+            of = Path((home / "data-directory").read_text().strip())
+            if of.is_relative_to("/tmp") and not of.exists() and not _is_served(home):
+                shutil.rmtree(home, ignore_errors=True)
+
+
+def _is_served(home: Path) -> bool:
+    """Whether a guard holds the lock, or may be about to."""
+    try:
+        if time.time() - home.stat().st_mtime < _SWEPT_AFTER_S:
+            return True
+        with open(home / "guard.lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
