@@ -7,7 +7,6 @@ scheduled while a turn, or a timer that leads to one, is on its way; else it is 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from math import inf
 from typing import Any
 
@@ -47,9 +46,10 @@ class Cell(Door):
         kind = population.kind
         limits: Actor[Any] | type[Actor[Any]] = Actor
         self._actor: Actor[Any] | None = None
-        # A factory that fails is called again in the first turn, where that is supervised.
-        with suppress(Exception):
+        try:
             limits = self._actor = kind.factory(id.key)
+        except Exception:
+            pass  # the first turn calls it again, where its failure is supervised
         mailbox = Mailbox(kind.mailbox_limit or limits.mailbox_limit, kind.overflow)
         super().__init__(id, population, world, mailbox)
         timeout_s = limits.idle_timeout_s if kind.idle_timeout_s is None else kind.idle_timeout_s
@@ -69,7 +69,9 @@ class Cell(Door):
     # What timers and the router call; none of it waits.
 
     def order(self, order: Order) -> None:
-        """Queue an order ahead of all messages."""
+        """Queue an order ahead of all messages; one for a cell that is gone means nothing."""
+        if self.is_gone:
+            return
         self.mailbox.order(order)
         if not self._is_scheduled:
             self._schedule()
@@ -101,7 +103,7 @@ class Cell(Door):
 
     # The turn.
 
-    async def turn(self, share: int, until: float) -> int:
+    async def turn(self, share: int, now: float, until: float) -> int:
         """Handle up to `share` messages until loop time `until`; the count of those taken."""
         if self.world.hooks.on_enter is not None:
             self.world.hooks.on_enter(self.id)
@@ -113,9 +115,9 @@ class Cell(Door):
             if not self._is_active:
                 await self._activate()
             if self._batch_limit > 1:
-                taken = await self._take_batches(share, until)
+                taken = await self._take_batches(share, now, until)
             else:
-                taken = await self._take_singly(share, until)
+                taken = await self._take_singly(share, now, until)
         except Exception as error:
             self._crashed(error)
             return 1
@@ -135,69 +137,66 @@ class Cell(Door):
         await self._actor.on_activate()
         self._is_active = True
 
-    async def _take_singly(self, share: int, until: float) -> int:
-        mailbox, time = self.mailbox, self.world.time
-        assert self._actor is not None
-        receive = self._actor.receive
-        is_observed = self.world.hooks.observe is not None
+    async def _take_singly(self, share: int, now: float, until: float) -> int:
+        mailbox, time, observe = self.mailbox, self.world.time, self.world.hooks.observe
+        receive = self._living().receive
         taken = 0
+        is_limited = False
         try:
             while mailbox.queue:
                 item = self._in_hand = mailbox.take()
                 taken += 1
-                if is_observed or type(item) is Letter:
-                    await self._receive_letter(self._actor, item)
-                else:
+                if type(item) is not Letter:
+                    if is_limited:
+                        is_limited = False
+                        DEADLINE.set(inf)
                     await receive(item)
-                if taken >= share or mailbox.orders or time() >= until:
+                elif not self._is_expired(item, now):
+                    is_limited = True
+                    DEADLINE.set(item.deadline)
+                    item.reply(await receive(item.message))
+                started, now = now, time()
+                if observe is not None:
+                    observe(self.id, _type_name(item), now - started)
+                if now >= until or taken >= share or mailbox.orders:
                     break
         finally:
+            self._quiet_at = now
             self._population.counters.handled += taken
+            if is_limited:
+                DEADLINE.set(inf)
         return taken
 
-    async def _receive_letter(self, actor: Actor[Any], item: Any) -> None:
-        letter = item if type(item) is Letter else Letter(item)
-        started = self.world.time()
-        if self._is_expired(letter, started):
-            self._population.counters.handled -= 1
-            return
-        token = DEADLINE.set(None if letter.deadline == inf else letter.deadline)
-        try:
-            value = await actor.receive(letter.message)
-        finally:
-            DEADLINE.reset(token)
-        letter.reply(value)
-        self._observe(letter, started)
-
-    async def _take_batches(self, share: int, until: float) -> int:
-        mailbox, time = self.mailbox, self.world.time
-        assert self._actor is not None
+    async def _take_batches(self, share: int, now: float, until: float) -> int:
+        mailbox, time, observe = self.mailbox, self.world.time, self.world.hooks.observe
+        receive_batch = self._living().receive_batch
         taken = 0
-        while mailbox.queue:
-            before = len(mailbox)
-            letters = self._in_hand = self._next_batch()
-            taken += before - len(mailbox)
-            self._population.counters.handled += len(letters)
-            if letters:
-                await self._receive_batch(self._actor, letters)
-            if taken >= share or mailbox.orders or time() >= until:
-                break
+        try:
+            while mailbox.queue:
+                letters = self._in_hand = self._next_batch(now)
+                taken += len(letters)
+                DEADLINE.set(max((letter.deadline for letter in letters), default=inf))
+                if letters:
+                    await receive_batch(letters)
+                started, now = now, time()
+                if observe is not None:
+                    for letter in letters:
+                        observe(self.id, _type_name(letter), now - started)
+                if now >= until or taken >= share or mailbox.orders:
+                    break
+        finally:
+            self._quiet_at = now
+            self._population.counters.handled += taken
+            DEADLINE.set(inf)
         return taken
 
-    async def _receive_batch(self, actor: Actor[Any], letters: list[Letter[Any]]) -> None:
-        started = self.world.time()
-        deadline = max(letter.deadline for letter in letters)
-        token = DEADLINE.set(None if deadline == inf else deadline)
-        try:
-            await actor.receive_batch(letters)
-        finally:
-            DEADLINE.reset(token)
-        for letter in letters:
-            self._observe(letter, started)
+    def _living(self) -> Actor[Any]:
+        assert self._actor is not None
+        return self._actor
 
-    def _next_batch(self) -> list[Letter[Any]]:
+    def _next_batch(self, now: float) -> list[Letter[Any]]:
         """What is handled together; a letter that was in a crash is handled alone."""
-        mailbox, now = self.mailbox, self.world.time()
+        mailbox = self.mailbox
         batch: list[Letter[Any]] = []
         while mailbox.queue and len(batch) < self._batch_limit:
             item = mailbox.queue[0]
@@ -214,7 +213,8 @@ class Cell(Door):
 
     def _after_turn(self, taken: int) -> None:
         mailbox = self.mailbox
-        mailbox.wake_senders()
+        if mailbox.senders is not None:
+            mailbox.wake_senders()
         if mailbox.queue or mailbox.orders:
             self._note_age(taken)
             self.world.workers.add(self)
@@ -225,10 +225,9 @@ class Cell(Door):
             self._rest()
 
     def _rest(self) -> None:
-        self.mailbox.rest()
+        self.mailbox.queue = None
         self._is_scheduled = False
         self._mark = 0
-        self._quiet_at = self.world.time()
         if not self._is_idling and self._idle_timeout_s < inf:
             self._await_idle()
 
@@ -283,6 +282,10 @@ class Cell(Door):
             await actor.on_passivate()
         except Exception as error:
             self.report(error)
+        except asyncio.CancelledError as error:
+            if is_cancelling():
+                raise
+            self.report(error)
 
     def _end(self) -> None:
         if self.side_work is not None:
@@ -326,7 +329,10 @@ class Cell(Door):
             self._bury_all(self.mailbox.take_asked(), Reason.UNAVAILABLE)
             self.mailbox.wake_senders(all=True)
             self._tell_watchers()
-            self._resume_in(verdict.duration_s)
+            if self.is_draining:
+                self.abandon()
+            else:
+                self._resume_in(verdict.duration_s)
 
     def _guilty_set_aside(self) -> list[Letter[Any]]:
         again = []
@@ -366,9 +372,6 @@ class Cell(Door):
         self._population.counters.quarantined += int(value) - int(self.is_quarantined)
         self.is_quarantined = value
 
-    # What is told to the world.
 
-    def _observe(self, letter: Letter[Any], started: float) -> None:
-        observe = self.world.hooks.observe
-        if observe is not None:
-            observe(self.id, type(letter.message).__name__, self.world.time() - started)
+def _type_name(item: object) -> str:
+    return type(item.message if isinstance(item, Letter) else item).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Ref
@@ -28,7 +29,8 @@ class CellContext:
 
     @property
     def deadline(self) -> float | None:
-        return DEADLINE.get()
+        deadline = DEADLINE.get()
+        return None if deadline == inf else deadline
 
     def now(self) -> float:
         return self._cell.world.time()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.actor import ActorId, Letter
-from actors.errors import MailboxFull, Reason, error_for
+from actors.errors import Reason, error_for
 from actors.mailbox import Mailbox
 from actors.world import INSIDE, Population, World
 
@@ -58,10 +58,11 @@ class Door(ABC):
 
     def ask(self, letter: Letter[Any]) -> None:
         """Queue it. Raises MailboxFull, ActorUnavailable or ActorStopped."""
-        self.must_be_open(letter)
+        if self.is_quarantined or self.is_draining:
+            self.must_be_open(letter)
         if not self.mailbox.put(letter) and not self._make_room(letter):
             self._bury(letter, Reason.OVERFLOW)
-            raise MailboxFull(f"{self.id} has {len(self.mailbox)} messages waiting")
+            raise error_for(self.id, Reason.OVERFLOW)
         if not self._is_scheduled:
             self._schedule()
 

@@ -46,7 +46,7 @@ OverflowPolicy = Callable[[Any], Overflow]
 class Mailbox:
     """The queue of one actor. `put` says whether the message was taken."""
 
-    __slots__ = ("_by_key", "_overflow", "_senders", "limit", "orders", "queue")
+    __slots__ = ("_by_key", "_overflow", "limit", "orders", "queue", "senders")
 
     def __init__(self, limit: int, overflow: OverflowPolicy | None = None) -> None:
         self.limit = limit
@@ -54,7 +54,7 @@ class Mailbox:
         self.orders: tuple[Order, ...] = ()
         self._overflow = overflow
         self._by_key: dict[Hashable, Letter[Any]] | None = None
-        self._senders: deque[asyncio.Future[None]] | None = None
+        self.senders: deque[asyncio.Future[None]] | None = None
 
     def __len__(self) -> int:
         return len(self.queue) if self.queue is not None else 0
@@ -127,27 +127,22 @@ class Mailbox:
 
     def wait_for_room(self, sender: asyncio.Future[None]) -> None:
         """Queue a sender; it is woken, first come first served, when there may be room."""
-        if self._senders is None:
-            self._senders = deque()
-        self._senders.append(sender)
+        if self.senders is None:
+            self.senders = deque()
+        self.senders.append(sender)
 
     def wake_senders(self, *, all: bool = False) -> None:
         """Wake as many senders as there is room for, or every one."""
-        if self._senders is None:
+        if self.senders is None:
             return
         room = self.limit - len(self)
-        while self._senders and (all or room > 0):
-            sender = self._senders.popleft()
+        while self.senders and (all or room > 0):
+            sender = self.senders.popleft()
             if not sender.done():
                 sender.set_result(None)
                 room -= 1
-        if not self._senders:
-            self._senders = None
-
-    def rest(self) -> None:
-        """Give the queue's memory back while nothing waits."""
-        if not self.queue:
-            self.queue = None
+        if not self.senders:
+            self.senders = None
 
     def order(self, order: Order) -> None:
         if order not in self.orders:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from actors.actor import ActorId, Letter, Request
-from actors.errors import DeadlineExceeded, MailboxFull, Reason, error_for
+from actors.errors import DeadlineExceeded, Reason, error_for
 from actors.world import DEADLINE
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class RouterRef:
         return cell.tell(message)
 
     async def send(self, message: Any, /, *, within: float) -> None:
-        deadline = _deadline(within)
+        deadline = min(asyncio.get_running_loop().time() + within, DEADLINE.get())
         while True:
-            cell = self._find()
+            cell = self._router.find(self.id)
             if cell is None:
                 if not self._tell_elsewhere(message):
                     raise error_for(self.id, Reason.STOPPED)
@@ -48,36 +48,45 @@ class RouterRef:
             room = cell.put_or_wait(message)
             if room is None:
                 return
-            bucket = cell.world.asks.add(room, self.id, deadline)
-            try:
-                await room
-            except DeadlineExceeded:
-                self._router.bury(self.id, message, Reason.OVERFLOW)
-                raise MailboxFull(f"{self.id} had no room for {within} s") from None
-            finally:
-                bucket.pop(room, None)
+            await self._wait_for_room(cell, room, message, deadline)
+
+    async def _wait_for_room(
+        self, cell: Cell, room: asyncio.Future[None], message: object, deadline: float
+    ) -> None:
+        bucket = cell.world.asks.add(room, self.id, deadline)
+        try:
+            await room
+        except DeadlineExceeded:
+            self._router.bury(self.id, message, Reason.OVERFLOW)
+            raise error_for(self.id, Reason.OVERFLOW) from None
+        except asyncio.CancelledError:
+            _look_at(room)
+            cell.mailbox.wake_senders()  # the room it was woken for is another's now
+            raise
+        finally:
+            bucket.pop(room, None)
 
     async def ask(self, message: Request[R], /, *, within: float) -> R:
-        cell = self._find()
-        deadline = _deadline(within)
-        if cell is None:
-            return cast(R, await self._ask_elsewhere(message, deadline))
+        cell = self._cell
+        if cell is None or cell.is_gone:
+            cell = self._cell = self._router.find(self.id)
+            if cell is None:
+                return cast(R, await self._ask_elsewhere(message, within))
         world = cell.world
-        if deadline <= world.time():
+        now = world.time()
+        deadline = min(now + within, DEADLINE.get())
+        if deadline <= now:
             raise error_for(self.id, Reason.EXPIRED)
         future: asyncio.Future[R] = world.loop.create_future()
         cell.ask(Letter(message, deadline, future))
         bucket = world.asks.add(future, self.id, deadline)
         try:
             return await future
+        except asyncio.CancelledError:
+            _look_at(future)
+            raise
         finally:
             bucket.pop(future, None)
-
-    def _find(self) -> Cell | None:
-        cell = self._cell
-        if cell is None or cell.is_gone:
-            cell = self._cell = self._router.find(self.id)
-        return cell
 
     def _tell_elsewhere(self, message: object) -> bool:
         router = self._router
@@ -86,18 +95,17 @@ class RouterRef:
         router.refuse(self.id, message)
         return False
 
-    async def _ask_elsewhere(self, message: object, deadline: float) -> object:
+    async def _ask_elsewhere(self, message: object, within: float) -> object:
         router = self._router
         if router.transport is None or not router.is_elsewhere(self.id):
             raise error_for(self.id, router.refuse(self.id, message))
-        within = deadline - asyncio.get_running_loop().time()
+        within = min(within, DEADLINE.get() - asyncio.get_running_loop().time())
         if within <= 0:
             raise error_for(self.id, Reason.EXPIRED)
         return await router.transport.ask(self.id, message, within=within)
 
 
-def _deadline(within: float) -> float:
-    """Loop time in `within` seconds, or the inherited deadline if that is earlier."""
-    deadline = asyncio.get_running_loop().time() + within
-    inherited = DEADLINE.get()
-    return deadline if inherited is None or deadline < inherited else inherited
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Nobody will read this answer: keep asyncio from reporting an error in it as unread."""
+    if future.done() and not future.cancelled():
+        future.exception()

@@ -117,9 +117,9 @@ class InMemoryTransport:
 
 
 def _copy(done: asyncio.Future[object], answer: asyncio.Future[object]) -> None:
+    error = None if done.cancelled() else done.exception()
     if answer.done() or done.cancelled():
         return
-    error = done.exception()
     if error is not None:
         answer.set_exception(error)
     else:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import copy_context
+from math import inf
 from random import Random
 from types import TracebackType
 from typing import Any
@@ -86,7 +87,7 @@ class Router:
                 force=self._force,
                 dead_letters=self._dead_letters,
             )
-            context.run(DEADLINE.set, None)
+            context.run(DEADLINE.set, inf)
             context.run(INSIDE.set, world)
             task_status.started(world)
             try:

@@ -24,8 +24,8 @@ def is_cancelling() -> bool:
 
 
 class Turn(Protocol):
-    async def turn(self, share: int, until: float) -> int:
-        """Handle up to `share` messages until loop time `until`; the count of those handled."""
+    async def turn(self, share: int, now: float, until: float) -> int:
+        """Handle up to `share` messages until loop time `until`; the count of those taken."""
         ...
 
 
@@ -61,24 +61,23 @@ class Workers:
         self._group.create_task(self._work(), name="actor worker", context=self._context)
 
     async def _work(self) -> None:
+        ready, time = self._ready, self._loop.time
         while True:
             self._is_waking = False
-            await self._run_ready()
+            now = time()
+            share, until = SHARE_MESSAGES, now + SHARE_S
+            while ready:
+                cell = ready.popleft()
+                if ready and not self._is_waking:
+                    self._wake()
+                share -= await cell.turn(share, now, until)
+                now = time()
+                if share <= 0 or now >= until:
+                    await asyncio.sleep(0)
+                    now = time()
+                    share, until = SHARE_MESSAGES, now + SHARE_S
             if len(self._lingering) >= LINGERING_LIMIT:
                 return
             waiter = self._loop.create_future()
             self._lingering.append(waiter)
             await waiter
-
-    async def _run_ready(self) -> None:
-        ready = self._ready
-        time = self._loop.time
-        share, until = SHARE_MESSAGES, time() + SHARE_S
-        while ready:
-            cell = ready.popleft()
-            if ready and not self._is_waking:
-                self._wake()
-            share -= await cell.turn(share, until)
-            if share <= 0 or time() >= until:
-                await asyncio.sleep(0)
-                share, until = SHARE_MESSAGES, time() + SHARE_S

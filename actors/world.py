@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from anyio.abc import TaskGroup
@@ -23,7 +24,7 @@ from actors.workers import Workers
 if TYPE_CHECKING:
     from actors.cell import Cell
 
-DEADLINE: ContextVar[float | None] = ContextVar("actors.deadline", default=None)
+DEADLINE: ContextVar[float] = ContextVar("actors.deadline", default=inf)
 """Loop time until which the sender of the message being handled waits."""
 
 INSIDE: ContextVar[object] = ContextVar("actors.inside", default=None)

@@ -1,8 +1,8 @@
 """How fast actors are: bursts, single hops, asks, and what an idle one weighs.
 
 One process, one event loop. Figures are per second of CPU time, best of several rounds, because
-the machine may be busy with other things. Run `python -m bench.actors` (as a script its name would hide the
-package it measures); `--asyncio` measures without uvloop.
+the machine may be busy with other things. Run `python -m bench.actors` (a script's
+name would hide the package it measures); `--asyncio` measures without uvloop.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -79,13 +79,20 @@ async def template(stores: Stores) -> str:
     return "template_kefu"
 
 
-@pytest.fixture
-async def database(stores: Stores, template: str) -> AsyncIterator[str]:
-    """The URL of a database with the whole schema and no rows, this test's own."""
+@asynccontextmanager
+async def copied_database(stores: Stores, template: str) -> AsyncIterator[str]:
+    """The URL of a fresh copy of the template, dropped at the end with whoever is connected."""
     name = f"test_{uuid4().hex}"
     await _execute(stores.database_url, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield _url_of(stores, name)
     await _execute(stores.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(stores: Stores, template: str) -> AsyncIterator[str]:
+    """The URL of a database with the whole schema and no rows, this test's own."""
+    async with copied_database(stores, template) as url:
+        yield url
 
 
 @pytest.fixture

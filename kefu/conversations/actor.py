@@ -13,7 +13,7 @@ from actors import Actor, Letter
 from kefu.conversations import commands, messages
 from kefu.conversations.announce import Announcer
 from kefu.conversations.commands import Refusal
-from kefu.conversations.frames import receipt_frame, refusal_frame
+from kefu.conversations.frames import refusal_frame
 from kefu.conversations.keys import KeyWindow
 from kefu.conversations.messages import ConversationMessage
 from kefu.conversations.parties import Party
@@ -23,7 +23,7 @@ from kefu.conversations.slots import slot_of
 from kefu.conversations.state import ENDED, NOT_FOUND, Chat
 from kefu.conversations.store import chat_row
 from kefu.conversations.texts import released
-from kefu.conversations.turn import Step, Turn, known_of
+from kefu.conversations.turn import Step, Turn
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal import Collided, JournalError
 from kefu.storage.rows import Entry
@@ -274,16 +274,12 @@ class ConversationActor(Actor[ConversationMessage]):
             case messages.Describe():
                 letter.reply(announcer.describe(chat, message, self._now()))
             case messages.SendMessage():
-                await announcer.tell_step(outcome, message.origin)
-                self._acknowledge(outcome, message)
+                await announcer.tell_step(outcome, message)
+                if outcome.known is not None:
+                    announcer.acknowledge(outcome.known, message)
             case _:
-                await announcer.tell_step(outcome, message.origin)
+                await announcer.tell_step(outcome, message)
                 letter.reply(announcer.answer(outcome, message, self._now()))
-
-    def _acknowledge(self, step: Step, message: messages.SendMessage) -> None:
-        known = step.known or known_of(step.last_spoken())
-        frame = receipt_frame(known, message.client_message_id, message.origin.frame_id)
-        self._world.publisher.reply(message.origin, frame)
 
     def _mark_read(self, chat: Chat | None, message: messages.MarkRead) -> None:
         if chat is None:

@@ -10,11 +10,18 @@ from actors import ActorError, Context
 from kefu.agents import messages as agents
 from kefu.conversations import messages
 from kefu.conversations.events import Event, NoteWritten, Rated, Spoken
-from kefu.conversations.frames import chat_state, message_frame, note_frame, status_frame
+from kefu.conversations.frames import (
+    chat_state,
+    message_frame,
+    note_frame,
+    receipt_frame,
+    status_frame,
+)
+from kefu.conversations.keys import Known
 from kefu.conversations.parties import AgentSeat
 from kefu.conversations.ports import World
 from kefu.conversations.state import Chat
-from kefu.conversations.turn import Step
+from kefu.conversations.turn import Step, known_of
 from kefu.delivery import Origin, agent_topic, customer_topic
 from kefu.dispatch import messages as dispatch
 from kefu.instants import instant
@@ -49,41 +56,43 @@ class Announcer:
         """Tell whoever asked how the chat stands now, under their frame's id."""
         if step.chat is None:
             return None
-        is_agents = (
-            isinstance(
-                message,
-                messages.AcceptChat
-                | messages.TakeOverChat
-                | messages.TransferChat
-                | messages.ReleaseChat
-                | messages.AddNote,
-            )
-            or getattr(getattr(message, "by", None), "kind", None) == "agent"
-        )
-        state = self.state(step.chat, for_agents=is_agents)
+        is_customers = isinstance(message, messages.StartChat) or _by_customer(message)
+        state = self.state(step.chat, for_agents=not is_customers)
         origin: Origin | None = getattr(message, "origin", None)
         if origin is not None and not isinstance(message, messages.AddNote):
             self._world.publisher.reply(origin, status_frame(state, at, origin.frame_id))
         return state
 
-    async def tell_step(self, step: Step, origin: Origin | None) -> None:
-        """Everything the step's events mean to others; `origin` hears of its own frame apart."""
-        before, unsaid = step.before, None
+    async def tell_step(self, step: Step, message: messages.ConversationMessage) -> None:
+        """Everything the step's events mean, in their order, to whom it concerns.
+
+        Whoever sent the message hears of it by its receipt, whoever asked for a change by `answer`.
+        """
+        origin: Origin | None = getattr(message, "origin", None)
+        is_sending = isinstance(message, messages.SendMessage)
+        before = run_start = step.before
+        run_end: Chat | None = None
         for event, chat in step.after:
             await self._tell_actors(before, chat, event)
             if isinstance(event, Spoken):
-                if unsaid is not None:
-                    self._tell_status(*unsaid)
-                    unsaid = None
+                if run_end is not None:
+                    self._tell_status(run_start, run_end, None if is_sending else origin)
+                run_start, run_end = chat, None
                 self._tell_message(event, chat, origin)
+                if isinstance(message, messages.SendMessage):
+                    self.acknowledge(known_of(event), message)
             elif isinstance(event, NoteWritten):
                 self._tell_note(event, chat, origin)
             elif not isinstance(event, Rated):
-                is_first = unsaid is None
-                unsaid = (before if is_first else unsaid[0], chat, origin)  # type: ignore[index]
+                run_end = chat
             before = chat
-        if unsaid is not None:
-            self._tell_status(*unsaid)
+        if run_end is not None:
+            self._tell_status(run_start, run_end, None if is_sending else origin)
+
+    def acknowledge(self, known: Known, message: messages.SendMessage) -> None:
+        """The message is durable, now or since it was first sent."""
+        frame = receipt_frame(known, message.client_message_id, message.origin.frame_id)
+        self._world.publisher.reply(message.origin, frame)
 
     def tell_position(self, chat: Chat | None, message: messages.QueueMoved) -> None:
         is_ours = chat is not None and chat.chat_id == message.chat_id
@@ -196,3 +205,8 @@ def _agents(before: Chat | None, chat: Chat) -> set[UUID]:
     """Everyone in charge before or after."""
     seats = (before.agent if before else None, chat.agent)
     return {seat.id for seat in seats if seat is not None}
+
+
+def _by_customer(message: messages.ConversationMessage) -> bool:
+    by: messages.Party | None = getattr(message, "by", None)
+    return by is not None and by.kind == "customer"

@@ -26,10 +26,6 @@ class Step:
         self.known: Known | None = None
         """Of a message that was sent before: what its first sending became."""
 
-    def last_spoken(self) -> Spoken:
-        """The message this step added last; only for steps that added one."""
-        return next(event for event, _chat in reversed(self.after) if isinstance(event, Spoken))
-
     @property
     def chat(self) -> Chat | None:
         """The chat as this step leaves it."""

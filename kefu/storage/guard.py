@@ -66,7 +66,7 @@ def _guard(stack: Places, starter: socket.socket) -> None:
         return
     clients = [starter]
     try:
-        with _listening(address) as listener:
+        with places.run_directory(stack), _listening(address) as listener:
             places.own_like(stack.home, address)
             servers = Servers(stack, lambda words: _say(starter, progress=words))
             try:
@@ -120,7 +120,6 @@ def _somebody_listens(address: Path) -> bool:
 
 @contextmanager
 def _listening(address: Path) -> Iterator[socket.socket]:
-    address.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(address))
         listener.listen(64)

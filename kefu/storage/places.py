@@ -9,7 +9,9 @@ in the data directory says where. No permission above the data directory is ever
 import os
 import pwd
 import re
-import stat
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,11 +81,8 @@ def prepare(data: Path) -> Places:
     try:
         user = _prepare_data(data)
         home = home_of(data)
-        run = _run_directory(home)
-        _make_run_directory(run, home, user)
-        places = Places(data, home, run, user)
-        for directory in (places.sockets, places.valkey):
-            give_to(user, directory)
+        places = Places(data, home, _run_directory(home), user)
+        give_to(user, places.valkey)
         places.log("guard").parent.mkdir(exist_ok=True)
         own_like(data, places.log("guard").parent)
     except OSError as error:
@@ -92,6 +91,28 @@ def prepare(data: Path) -> Places:
             "Choose another with --data-dir, or correct its owner."
         ) from error
     return places
+
+
+@contextmanager
+def run_directory(places: Places) -> Iterator[None]:
+    """Make the directory of the sockets for as long as the block lasts; the lock must be held.
+
+    :raises EmbeddedError: somebody else has put something there; anybody may write to /tmp.
+    """
+    run, owner = places.run, places.home.stat().st_uid
+    if os.path.lexists(run):
+        if run.lstat().st_uid not in (owner, os.geteuid()):
+            raise EmbeddedError(f"{run} belongs to another user. Remove it and start again.")
+        shutil.rmtree(run)
+    run.mkdir(mode=0o700)
+    own_like(places.home, run)
+    if places.user and places.user.uid != owner:
+        run.chmod(0o711)
+    give_to(places.user, places.sockets)
+    try:
+        yield
+    finally:
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def give_to(user: ServerUser | None, directory: Path) -> None:
@@ -218,19 +239,3 @@ def _run_directory(home: Path) -> Path:
     if len(os.fsencode(run)) <= _RUN_PATH_LIMIT and _SAFE_PATH.fullmatch(str(run)):
         return run
     return Path("/tmp") / _short_name(home)  # never TMPDIR: every process must find the same place
-
-
-def _make_run_directory(run: Path, home: Path, user: ServerUser | None) -> None:
-    """Make `run`, or check that the one there is ours: anybody may write to /tmp."""
-    owner = home.stat().st_uid
-    try:
-        run.mkdir()
-    except FileExistsError:
-        found = run.lstat()
-        is_ours = found.st_uid in (owner, os.geteuid()) and not found.st_mode & 0o022
-        if not stat.S_ISDIR(found.st_mode) or not is_ours:
-            raise EmbeddedError(
-                f"{run} is not a directory of this user alone. Remove it and start again."
-            ) from None
-    own_like(home, run)
-    run.chmod(0o711 if user and user.uid != owner else 0o700)

@@ -74,7 +74,6 @@ class Servers:
         :raises EmbeddedError: one ended or did not answer in time; call `stop` all the same.
         """
         self._end_strays()
-        self._clear_sockets()
         if not (self._places.postgres / "PG_VERSION").exists():
             self._make_cluster()
         self._tell("Starting PostgreSQL and Valkey")
@@ -129,10 +128,6 @@ class Servers:
             f"Servers of an earlier kefu do not end (processes {processes.living(mark)}). "
             "Restart the machine, or look there for a disk that hangs."
         )
-
-    def _clear_sockets(self) -> None:
-        for leftover in self._places.sockets.iterdir():
-            leftover.unlink()
 
     def _make_cluster(self) -> None:
         self._tell("Making the database (first start only)")

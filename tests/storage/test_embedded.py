@@ -131,8 +131,10 @@ async def test_any_directory_name_will_do(place: Path, name: str) -> None:
     async with open_embedded(data, on_progress=silent) as stores:
         await remember(stores, "here")
         assert await recall(stores) == ("here", b"here")
+        run = Path(stores.database_url.partition("host=")[2]).parent
     assert is_stopped(data)
     assert (data / "postgres" / "PG_VERSION").exists()
+    assert not run.exists()
 
 
 async def test_a_relative_directory_is_meant_from_where_kefu_was_started(

@@ -141,21 +141,23 @@ def test_a_pid_file_left_behind_does_not_stop_the_start(made: Path, pid_of: str)
         pid_file = made / "postgres" / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
         kefu.leave()
-    ended = subprocess.Popen(["/bin/true"])
-    until(lambda: not is_alive(ended.pid), within_s=5)  # a zombie until it is waited for
-    lines[0] = str({"a zombie": ended.pid, "a stranger": os.getpid(), "nobody": 2**22}[pid_of])
+    # Of the servers' own user: of anybody else's processes PostgreSQL knows they are not its own.
+    user = pid_file.parent.stat().st_uid
+    stranger = subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=user)
+    zombie = subprocess.Popen(["true"], user=user)
+    until(lambda: not is_alive(zombie.pid), within_s=5)  # it stays one until it is waited for
+    lines[0] = str({"a zombie": zombie.pid, "a stranger": stranger.pid, "nobody": 2**22}[pid_of])
     pid_file.write_text("\n".join(lines) + "\n")
-    (made / "run" / "db" / ".s.PGSQL.5432.lock").write_text("\n".join(lines) + "\n")
     with KefuProcess(made) as kefu:
         kefu.hear("ready")
         kefu.leave()
-    ended.wait()
+    zombie.wait()
+    assert stranger.poll() is None
+    stranger.communicate(b"", timeout=5)
 
 
 def test_sockets_left_behind_do_not_stop_the_start(made: Path) -> None:
-    with KefuProcess(made) as kefu:
-        kefu.hear("ready")
-        kefu.leave()
+    (made / "run" / "db").mkdir(parents=True)
     for name in ("guard.sock", "db/.s.PGSQL.5432", "db/valkey.sock"):
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(str(made / "run" / name))

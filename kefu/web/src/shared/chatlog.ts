@@ -53,7 +53,9 @@ export function withState(log: ChatLog, state: ChatState): ChatLog {
   if (state.resync) {
     return { ...log, state, messages: [], early: [], headSeq: state.last_seq, floating: true }
   }
-  return { ...log, state, headSeq: Math.max(log.headSeq, state.last_seq) }
+  // not every status repeats who the customer is
+  const known = { ...state, customer: state.customer ?? log.state.customer ?? null }
+  return { ...log, state: known, headSeq: Math.max(log.headSeq, state.last_seq) }
 }
 
 /** The chat ended while nobody told us: a message was refused for it. */

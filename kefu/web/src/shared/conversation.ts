@@ -68,6 +68,12 @@ export class Conversation {
     delete this.timers.resume
   }
 
+  /** The server answers, and no longer knows of our chat: it ended while we were away. */
+  endedMeanwhile(): void {
+    this.change(withEnd(this.log.value))
+    this.flush()
+  }
+
   receive(frame: ToWorkbench): void {
     switch (frame.type) {
       case 'chat_status':

@@ -12,6 +12,7 @@ import {
   CLOSE,
   type AgentPresence,
   type ChatState,
+  type CustomerCard,
   type FromWorkbench,
   type Offer,
   type QueueItem,
@@ -184,6 +185,13 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
   const agentName = (id: string | null | undefined) =>
     feed.value.agents.find((agent) => agent.agent_id === id)?.name ?? t('colleague')
 
+  /** As the chat's own status says, else as the queue said. */
+  function customer(chatId: string): CustomerCard | null {
+    const card = cards.get(chatId)
+    const queued = card ? { id: card.customer_id, name: card.customer_name ?? null, is_vip: card.is_vip ?? false } : null
+    return chats.get(chatId)?.log.value.state?.customer ?? queued
+  }
+
   return {
     me,
     state,
@@ -195,11 +203,9 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
     colleagues: computed(() => feed.value.agents.filter((agent) => agent.agent_id !== me.id && agent.status !== 'offline')),
     isOnline: computed(() => state.value === 'open'),
     card: (chatId: string) => cards.get(chatId) ?? null,
+    customer,
     /** The customer's name, or a short mark to tell visitors apart. */
-    customerName(chatId: string): string {
-      const said = chats.get(chatId)?.log.value.messages.find((message) => message.sender_type === 'customer')
-      return cards.get(chatId)?.customer_name ?? said?.sender_name ?? t('visitor', { id: chatId.slice(-4) })
-    },
+    customerName: (chatId: string) => customer(chatId)?.name ?? t('visitor', { id: chatId.slice(-4) }),
     start: () => connection.start(),
     stop: () => connection.stop(),
     signOut() {

@@ -83,6 +83,7 @@ export const t = texts({
   customer: ['客户', '客戶', 'Customer'],
   identity: ['客户编号', '客戶編號', 'Customer id'],
   vip: ['VIP', 'VIP', 'VIP'],
+  language: ['语言', '語言', 'Language'],
   topic: ['咨询主题', '諮詢主題', 'Topic'],
   calledFor: ['转人工原因', '轉真人原因', 'Called a person for'],
   priority: ['优先级', '優先順序', 'Priority'],

@@ -1,0 +1,103 @@
+import { beforeEach, expect, test, vi } from 'vitest'
+import { createApp, defineComponent } from 'vue'
+import { AT, CHAT, chatState } from '../shared/samples'
+import { useSession } from './session'
+
+/** Stands in for the network: the session talks to it, the test answers as the server. */
+const line = vi.hoisted(() => ({ options: null as any, sent: [] as any[], stops: 0 }))
+vi.mock('../shared/connection', () => ({
+  Connection: class {
+    constructor(options: unknown) {
+      line.options = options
+    }
+    start() {}
+    stop = () => line.stops++
+    send = (frame: unknown) => line.sent.push(frame) > 0
+  },
+}))
+
+let session: ReturnType<typeof useSession>
+const hear = (type: string, payload: object, reply_to?: string) =>
+  line.options.onFrame({ type, payload, timestamp: AT, reply_to })
+const connect = () => line.options.onState('open', null)
+
+function visit(address = '/') {
+  history.replaceState(null, '', address)
+  const root = defineComponent({
+    setup() {
+      session = useSession()
+      return () => null
+    },
+  })
+  createApp(root).mount(document.createElement('div'))
+}
+
+beforeEach(() => {
+  localStorage.clear()
+  sessionStorage.clear()
+  line.sent = []
+  line.stops = 0
+})
+
+test('a token leaves the address at once and is used', () => {
+  visit('/?token=signed&locale=en')
+  expect(location.search).toBe('?locale=en')
+  expect(line.options.token()).toBe('signed')
+  visit('/#token=other')
+  expect(location.hash).toBe('')
+  expect(line.options.token()).toBe('other')
+})
+
+test('a guest comes back as the same guest', () => {
+  visit()
+  expect(line.options.token()).toBeNull()
+  hear('chat_status', chatState({ guest_token: 'guest' }))
+  visit()
+  expect(line.options.token()).toBe('guest')
+})
+
+test('a chat the server does not name on return has ended meanwhile', () => {
+  visit()
+  connect()
+  hear('chat_status', chatState())
+  hear('pong', {}, 'greeted?')
+  expect(session.isChatting.value).toBe(true)
+  connect()
+  hear('pong', {}, 'greeted?')
+  expect(session.conversation.log.value.state).toMatchObject({ chat_id: CHAT, status: 'ended' })
+})
+
+test('a guest whose token is refused starts afresh; a signed-in customer is told', async () => {
+  vi.stubGlobal('fetch', async () => new Response('', { status: 401 }))
+  visit()
+  hear('chat_status', chatState({ guest_token: 'old' }))
+  line.options.onVerdict({ kind: 'refused' })
+  await vi.waitUntil(() => line.options.token() === null)
+  expect(session.trouble.value).toBeNull()
+
+  visit('/?token=signed')
+  line.options.onVerdict({ kind: 'refused' })
+  await vi.waitUntil(() => session.trouble.value === 'signedOut')
+  vi.unstubAllGlobals()
+})
+
+test('a full server is no reason to forget who we are', async () => {
+  const asked = vi.fn(async () => new Response('', { status: 503 }))
+  vi.stubGlobal('fetch', asked)
+  visit()
+  hear('chat_status', chatState({ guest_token: 'mine' }))
+  line.options.onVerdict({ kind: 'refused' })
+  await vi.waitUntil(() => asked.mock.results[0]?.type === 'return')
+  await asked.mock.results[0]!.value
+  expect(line.options.token()).toBe('mine')
+  vi.unstubAllGlobals()
+})
+
+test('a rating goes out once with its words', () => {
+  visit()
+  connect()
+  hear('chat_status', chatState({ status: 'ended' }))
+  session.rate(4, '  很好 ')
+  expect(line.sent.at(-1)).toEqual({ type: 'rate_chat', payload: { chat_id: CHAT, rating: 4, feedback: '很好' } })
+  expect(session.rated.value).toBe(true)
+})

@@ -1,0 +1,192 @@
+"""A real `kefu serve` in a process of its own, and the people who use it.
+
+`server` is one for the whole session, on its own database; tests bring their own customers and
+agents and so do not see each other's chats. `own_server` is a test's own, to be killed.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import anyio
+import pytest
+from anyio.abc import Process
+
+from kefu.agents.accounts import Accounts, ensure_secrets
+from kefu.agents.passwords import Passwords
+from kefu.agents.tokens import Tokens
+from kefu.clock import SystemClock
+from kefu.entropy import SystemEntropy
+from kefu.settings import ALIASES
+from kefu.storage.database import DatabasePool, open_pool
+from kefu.storage.embedded import Stores
+from tests.stack import copied_database
+from tests.talk import Talker
+
+__all__ = ["own_server", "people", "server", "session_database"]
+
+ROOT = Path(__file__).parents[1]
+START_S = 50.0
+_READY = re.compile(r"Customer +(http://\S+)/\s")
+_LINK = re.compile(r"#link=(\S+)")
+
+
+class Server:
+    """A running kefu. `url` is http://…; sockets are under `ws`."""
+
+    def __init__(self, process: Process, url: str, link: str | None, said: list[str]) -> None:
+        self.process = process
+        self.url = url
+        self.link = link
+        self.said = said
+
+    @property
+    def ws(self) -> str:
+        return self.url.replace("http", "ws", 1)
+
+    async def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to end, as Ctrl-C does; its exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGINT)
+        with anyio.fail_after(30):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def running(
+    variables: Mapping[str, str], *, port: int = 0, arguments: tuple[str, ...] = ()
+) -> AsyncIterator[Server]:
+    """`kefu serve`, ready to be used; killed at the end if it still runs."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("KEFU_") and k not in ALIASES}
+    process = await anyio.open_process(
+        [sys.executable, "-m", "kefu", "serve", "--port", str(port), *arguments],
+        env={**clean, "PYTHONPATH": str(ROOT), **variables},
+        cwd=ROOT,
+        stderr=subprocess.STDOUT,
+    )
+    said: list[str] = []
+    try:
+        async with anyio.create_task_group() as tasks:
+            url = await tasks.start(_listen, process, said)
+            yield Server(process, url, _found(_LINK, said), said)
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            if process.returncode is None:
+                process.kill()
+            await process.aclose()
+
+
+async def _listen(
+    process: Process, said: list[str], *, task_status: anyio.abc.TaskStatus[str]
+) -> None:
+    """Keep reading what the server says, so that it never waits for us."""
+    assert process.stdout is not None
+    is_ready = False
+    with anyio.fail_after(START_S) as limit:
+        async for chunk in process.stdout:
+            said.append(chunk.decode())
+            url = _found(_READY, said)
+            if not is_ready and url is not None and "Ctrl-C" in "".join(said):
+                is_ready = True
+                limit.deadline = anyio.current_time() + 10**9
+                task_status.started(url)
+    if not is_ready:
+        raise AssertionError(f"kefu did not start: {''.join(said)}")
+
+
+def _found(pattern: re.Pattern[str], said: list[str]) -> str | None:
+    match = pattern.search("".join(said))
+    return match.group(1) if match else None
+
+
+class Agent(NamedTuple):
+    id: UUID
+    username: str
+    token: str
+
+
+class People:
+    """Makes agents and tokens for a server's database, and connects them."""
+
+    def __init__(self, server: Server, accounts: Accounts, tokens: Tokens) -> None:
+        self.server = server
+        self.accounts = accounts
+        self.tokens = tokens
+
+    async def agent(
+        self, name: str = "小可", *, role: str = "agent", max_sessions: int = 5
+    ) -> Agent:
+        username = f"a{uuid4().hex[:12]}"
+        made = await self.accounts.create(username, name, role=role, max_sessions=max_sessions)
+        signed_in = await self.accounts.redeem_link(await self.accounts.make_link(username))
+        return Agent(made.id, username, signed_in.token)
+
+    def customer(self, name: str | None = "王小明", **claims: bool) -> str:
+        """A new customer's token."""
+        return self.tokens.customer(f"c-{uuid4().hex}", name=name, ttl_s=600, **claims)
+
+    @asynccontextmanager
+    async def connected(
+        self, token: str | None, path: str = "/ws/chat", **options: object
+    ) -> AsyncIterator[Talker]:
+        async with Talker.connected(f"{self.server.ws}{path}", token, **options) as talker:
+            yield talker
+
+    @asynccontextmanager
+    async def at_work(self, agent: Agent) -> AsyncIterator[Talker]:
+        """The agent on the workbench, the queue before them."""
+        async with self.connected(agent.token, "/ws/workbench") as talker:
+            await talker.expect("queue_snapshot")
+            yield talker
+
+
+@asynccontextmanager
+async def _people_of(server: Server, pool: DatabasePool) -> AsyncIterator[People]:
+    clock = SystemClock()
+    entropy = SystemEntropy(clock)
+    keys = await ensure_secrets(pool, entropy, None)
+    tokens = Tokens(keys.shop_secret, keys.own_key, clock=clock)
+    yield People(server, Accounts(pool, tokens, Passwords(), clock, entropy), tokens)
+
+
+@pytest.fixture(scope="session")
+async def session_database(stores: Stores, template: str) -> AsyncIterator[str]:
+    async with copied_database(stores, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def server(stores: Stores, session_database: str) -> AsyncIterator[Server]:
+    variables = {"KEFU_DATABASE_URL": session_database, "KEFU_REDIS_URL": stores.redis_url}
+    async with running(variables) as server:
+        yield server
+
+
+@pytest.fixture
+async def people(server: Server, session_database: str) -> AsyncIterator[People]:
+    pool = await open_pool(session_database, min_size=1, max_size=4)
+    try:
+        async with _people_of(server, pool) as people:
+            yield people
+    finally:
+        pool.terminate()
+
+
+@pytest.fixture
+async def own_server(stores: Stores, database: str) -> AsyncIterator[Server]:
+    variables = {"KEFU_DATABASE_URL": database, "KEFU_REDIS_URL": stores.redis_url}
+    async with running(variables) as server:
+        yield server
