@@ -72,6 +72,11 @@ class Router:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
+        if isinstance(exc, Exception):
+            # The caller's own error goes on as it is, not wrapped in a group.
+            await self._leave(None, exc, None)
+            await self._exit.aclose()
+            return None
         return await self._exit.__aexit__(exc_type, exc, trace)
 
     async def _root(self, *, task_status: TaskStatus[World]) -> None:

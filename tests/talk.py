@@ -28,7 +28,7 @@ class Talker:
             url = f"{url}?token={token}"
         elif token is not None:
             options["subprotocols"] = ["kefu.v1", f"bearer.{token}"]
-        async with connect(url, compression=None, proxy=None, **options) as socket:
+        async with connect(url, compression=None, proxy=None, max_queue=None, **options) as socket:
             yield cls(socket)
 
     async def send(self, type: str, payload: Any = None, **more: Any) -> None:

@@ -48,9 +48,9 @@ class AgentRole:
     def expires_at(self) -> datetime:
         return self._identity.expires_at
 
-    def read(self, data: str | bytes, *, is_binary: bool) -> Any:
+    def read(self, data: str | bytes) -> Any:
         reader: Any = from_workbench if self._is_workbench else from_agent
-        if is_binary and isinstance(data, bytes):
+        if isinstance(data, bytes):
             return reader.read_msgpack(data)
         return reader.read_json(data)
 

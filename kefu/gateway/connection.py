@@ -34,6 +34,9 @@ from protocol.server import (
 from protocol.wire import Rejection
 
 Work = Coroutine[Any, Any, None]
+WRONG_FORMAT = Rejection(
+    ErrorCode.INVALID_MESSAGE, "Text frames carry JSON, binary ones MessagePack where agreed."
+)
 log = logging.getLogger("kefu.gateway")
 
 
@@ -84,7 +87,7 @@ class Connection:
             self.error(ErrorCode.RATE_LIMITED, retry_after_s=round(wait_s, 3))
             self._count_invalid(now)
             return
-        frame = self.role.read(data, is_binary=self._is_binary)
+        frame = self._read(data)
         if isinstance(frame, Rejection):
             self.error(frame.code, frame.sentence, frame_id=frame.frame_id)
             self._count_invalid(now)
@@ -96,6 +99,12 @@ class Connection:
             self._inbox.append(lambda: self._attempt(frame))
         else:
             self.error(ErrorCode.OVERLOADED, frame_id=frame.id, retry_after_s=1.0)
+
+    def _read(self, data: str | bytes) -> Any:
+        """The frame or a Rejection; each connection speaks one format."""
+        if isinstance(data, bytes) != self._is_binary:
+            return WRONG_FORMAT
+        return self.role.read(data)
 
     def _attempt(self, frame: Any) -> Work | None:
         try:

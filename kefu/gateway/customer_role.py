@@ -48,8 +48,8 @@ class CustomerRole:
     def expires_at(self) -> datetime:
         return self._identity.expires_at
 
-    def read(self, data: str | bytes, *, is_binary: bool) -> frames.FromCustomer | Rejection:
-        if is_binary and isinstance(data, bytes):
+    def read(self, data: str | bytes) -> frames.FromCustomer | Rejection:
+        if isinstance(data, bytes):
             return from_customer.read_msgpack(data)
         return from_customer.read_json(data)
 

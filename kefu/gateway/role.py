@@ -30,8 +30,8 @@ class Role(Protocol):
         """When the token that opened the connection ends, and the connection with it."""
         ...
 
-    def read(self, data: str | bytes, *, is_binary: bool) -> Any:
-        """The frame, or a Rejection."""
+    def read(self, data: str | bytes) -> Any:
+        """The frame, or a Rejection: text is JSON, bytes are MessagePack."""
         ...
 
     def handle(self, connection: Connection, frame: Any) -> Coroutine[Any, Any, None] | None:

@@ -54,6 +54,7 @@ async def run(
         ws="websockets-sansio",
         lifespan="off",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         ws_max_size=FRAME_BYTES,

@@ -121,6 +121,7 @@ BAD: dict[str, Callable[[], str]] = {
     "exp null": lambda: signed(exp=None),
     "exp in milliseconds": lambda: signed(exp=(NOW + 60) * 1000),
     "exp NaN": lambda: raw(b'{"sub":"a","exp":NaN}'),
+    "exp beyond all dates": lambda: raw(b'{"sub":"a","exp":1e300}'),
     "exp infinite": lambda: raw(b'{"sub":"a","exp":1e999}'),
     "nbf future": lambda: signed(nbf=NOW + 1),
     "nbf a string": lambda: signed(nbf="0"),
@@ -286,7 +287,13 @@ def test_only_a_refresh_token_refreshes() -> None:
     tokens = tokens_of(clock)
     refresh = tokens.refresh(SESSION, "nonce")
     assert tokens.read_refresh(refresh) == SESSION
-    for other in (tokens.agent_access(LIN, SESSION), tokens.guest("g"), signed(type="refresh")):
+    long = tokens.refresh(SESSION, "n" * 9 * 1024)
+    for other in (
+        tokens.agent_access(LIN, SESSION),
+        tokens.guest("g"),
+        signed(type="refresh"),
+        long,
+    ):
         with pytest.raises(Problem):
             tokens.read_refresh(other)
     clock.advance(7 * 86400)
