@@ -142,16 +142,20 @@ class Cell(Door):
         receive = self._living().receive
         taken = 0
         is_limited = False
+        queue = mailbox.queue or ()
+        take = queue.popleft if queue and self._population.kind.overflow is None else mailbox.take
         try:
-            while mailbox.queue:
-                item = self._in_hand = mailbox.take()
+            while queue:
+                item = self._in_hand = take()
                 taken += 1
                 if type(item) is not Letter:
                     if is_limited:
                         is_limited = False
                         DEADLINE.set(inf)
                     await receive(item)
-                elif not self._is_expired(item, now):
+                elif item.deadline <= now:
+                    self._bury_all([item], Reason.EXPIRED)
+                else:
                     is_limited = True
                     DEADLINE.set(item.deadline)
                     item.reply(await receive(item.message))
@@ -205,7 +209,9 @@ class Cell(Door):
                 break
             mailbox.take()
             letter = item if type(item) is Letter else Letter(item)
-            if not self._is_expired(letter, now):
+            if letter.deadline <= now:
+                self._bury_all([letter], Reason.EXPIRED)
+            else:
                 batch.append(letter)
             if crashed:
                 break

@@ -93,12 +93,6 @@ class Door(ABC):
             self._bury(item, refusal)
             raise error_for(self.id, refusal)
 
-    def _is_expired(self, letter: Letter[Any], now: float) -> bool:
-        if letter.deadline > now:
-            return False
-        self._bury_all([letter], Reason.EXPIRED)
-        return True
-
     def _refusal(self) -> Reason | None:
         if self.is_quarantined:
             return Reason.UNAVAILABLE

@@ -74,7 +74,9 @@ class RouterRef:
                 return cast(R, await self._ask_elsewhere(message, within))
         world = cell.world
         now = world.time()
-        deadline = min(now + within, DEADLINE.get())
+        deadline, inherited = now + within, DEADLINE.get()
+        if inherited < deadline:
+            deadline = inherited
         if deadline <= now:
             raise error_for(self.id, Reason.EXPIRED)
         future: asyncio.Future[R] = world.loop.create_future()

@@ -128,26 +128,24 @@ async def _execute(url: str, sql: str) -> None:
 
 
 def _sweep() -> None:
-    """Remove what killed sessions left: directories no guard holds the lock of any more."""
+    """Remove what killed sessions left: directories that are old and hold no lock a guard holds."""
     for left in Path("/tmp").glob(f"{_PREFIX}*"):
-        if not _is_served(left / "data"):
+        if _is_abandoned(left):
             shutil.rmtree(left, ignore_errors=True)
     for home in SHARED.glob("data-*"):
         with suppress(OSError):  # its kefu is just making it
             of = Path((home / "data-directory").read_text().strip())
-            if of.is_relative_to("/tmp") and not of.exists() and not _is_served(home):
+            if of.is_relative_to("/tmp") and not of.exists() and _is_abandoned(home):
                 shutil.rmtree(home, ignore_errors=True)
 
 
-def _is_served(home: Path) -> bool:
-    """Whether a guard holds the lock, or may be about to."""
+def _is_abandoned(directory: Path) -> bool:
     try:
-        if time.time() - home.stat().st_mtime < _SWEPT_AFTER_S:
-            return True
-        with open(home / "guard.lock") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
+        if time.time() - directory.stat().st_mtime < _SWEPT_AFTER_S:
+            return False
+        for path in (*directory.glob("guard.lock"), *directory.glob("*/guard.lock")):
+            with open(path) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held, or another session sweeps too
         return False
-    except BlockingIOError:
-        return True
-    return False
+    return True

@@ -5,9 +5,13 @@ await run(async (stage) => {
   const agents = [await stage.agent(), await stage.agent()]
   const customer = await stage.enter('/', { locale: 'en' })
   await say(customer, 'Hello')
-  for (const agent of agents) await agent.locator('.row .accept').waitFor()
-  // both clicks are in the pages before either answer can be
-  await Promise.all(agents.map((agent) => agent.evaluate(() => document.querySelector('.row .accept').click())))
+  // held on to, so that the slower agent's click counts even if the row has just left their list
+  const buttons = []
+  for (const agent of agents) {
+    await agent.locator('.row .accept').waitFor()
+    buttons.push(await agent.locator('.row .accept').elementHandle())
+  }
+  await Promise.all(buttons.map((button) => button.evaluate((element) => element.click())))
 
   const refused = await Promise.any(
     agents.map(async (agent, index) => {

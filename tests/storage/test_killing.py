@@ -141,19 +141,19 @@ def test_a_pid_file_left_behind_does_not_stop_the_start(made: Path, pid_of: str)
         pid_file = made / "postgres" / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
         kefu.leave()
-    # Of the servers' own user: of anybody else's processes PostgreSQL knows they are not its own.
+    # Of the servers' own user: PostgreSQL knows that nobody else's process can be its own.
     user = pid_file.parent.stat().st_uid
-    stranger = subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=user)
-    zombie = subprocess.Popen(["true"], user=user)
-    until(lambda: not is_alive(zombie.pid), within_s=5)  # it stays one until it is waited for
-    lines[0] = str({"a zombie": zombie.pid, "a stranger": stranger.pid, "nobody": 2**22}[pid_of])
-    pid_file.write_text("\n".join(lines) + "\n")
-    with KefuProcess(made) as kefu:
-        kefu.hear("ready")
-        kefu.leave()
-    zombie.wait()
-    assert stranger.poll() is None
-    stranger.communicate(b"", timeout=5)
+    with (
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=user) as stranger,
+        subprocess.Popen(["true"], user=user) as zombie,
+    ):
+        until(lambda: not is_alive(zombie.pid), within_s=5)  # it stays one until it is waited for
+        pids = {"a zombie": zombie.pid, "a stranger": stranger.pid, "nobody": 2**22}
+        pid_file.write_text("\n".join([str(pids[pid_of]), *lines[1:]]) + "\n")
+        with KefuProcess(made) as kefu:
+            kefu.hear("ready")
+            kefu.leave()
+        assert stranger.poll() is None
 
 
 def test_sockets_left_behind_do_not_stop_the_start(made: Path) -> None:

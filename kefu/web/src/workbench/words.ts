@@ -114,3 +114,17 @@ export function refusalText(code: ErrorCode): string | null {
   const row = REFUSALS[code]
   return row ? texts({ row })('row') : null
 }
+
+const REASONS: Record<string, Row> = {
+  manual: ['客户要求转人工', '客戶要求轉真人', 'The customer asked for a person'],
+  keyword: ['提到了人工关键词', '提到了真人關鍵詞', 'The customer used a keyword'],
+  vip: ['VIP 客户', 'VIP 客戶', 'VIP customer'],
+  fail_loop: ['机器人连续未能解答', '機器人連續未能解答', 'The bot failed several times'],
+}
+
+/** Why a person was called; nothing for a chat that began with one, a person's own words as they are. */
+export function reasonText(reason: string | null | undefined): string | null {
+  if (!reason || reason === 'started') return null
+  const row = REASONS[reason]
+  return row ? texts({ row })('row') : reason
+}
