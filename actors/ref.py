@@ -34,7 +34,7 @@ class RouterRef:
         if cell is None or cell.is_gone:
             cell = self._cell = self._router.find(self.id)
             if cell is None:
-                return self._tell_elsewhere(message)
+                return self._tell_elsewhere(message) is None
         return cell.tell(message)
 
     async def send(self, message: Any, /, *, within: float) -> None:
@@ -42,8 +42,9 @@ class RouterRef:
         while True:
             cell = self._router.find(self.id)
             if cell is None:
-                if not self._tell_elsewhere(message):
-                    raise error_for(self.id, Reason.STOPPED)
+                refusal = self._tell_elsewhere(message)
+                if refusal is not None:
+                    raise error_for(self.id, refusal)
                 return
             room = cell.put_or_wait(message)
             if room is None:
@@ -57,8 +58,8 @@ class RouterRef:
         try:
             await room
         except DeadlineExceeded:
-            self._router.bury(self.id, message, Reason.OVERFLOW)
-            raise error_for(self.id, Reason.OVERFLOW) from None
+            reason = self._router.bury(self.id, message, Reason.OVERFLOW)
+            raise error_for(self.id, reason) from None
         except asyncio.CancelledError:
             _look_at(room)
             cell.mailbox.wake_senders()  # the room it was woken for is another's now
@@ -90,12 +91,14 @@ class RouterRef:
         finally:
             bucket.pop(future, None)
 
-    def _tell_elsewhere(self, message: object) -> bool:
+    def _tell_elsewhere(self, message: object) -> Reason | None:
+        """Send it to another instance, or say why not."""
         router = self._router
-        if router.transport is not None and router.is_elsewhere(self.id):
-            return router.transport.tell(self.id, message)
-        router.refuse(self.id, message)
-        return False
+        if router.transport is None or not router.is_elsewhere(self.id):
+            return router.refuse(self.id, message)
+        if not router.transport.tell(self.id, message):
+            return router.bury(self.id, message, Reason.UNAVAILABLE)
+        return None
 
     async def _ask_elsewhere(self, message: object, within: float) -> object:
         router = self._router

@@ -176,15 +176,14 @@ class Router:
     def refuse(self, id: ActorId, message: object) -> Reason:
         """Note a message for which no cell can be found, and say why."""
         is_known = id.kind in self._populations
-        reason = Reason.STOPPED if is_known else Reason.NO_ROUTE
-        self.bury(id, message, reason)
-        return reason
+        return self.bury(id, message, Reason.STOPPED if is_known else Reason.NO_ROUTE)
 
-    def bury(self, id: ActorId, message: object, reason: Reason) -> None:
-        """Note a dead letter."""
+    def bury(self, id: ActorId, message: object, reason: Reason) -> Reason:
+        """Note a dead letter and return the reason."""
         population = self._populations.get(id.kind, self._strays)
         at = self._world.time() if self._world is not None else 0.0
         self._dead_letters.add(population.counters, id, message, reason, at)
+        return reason
 
     def deliver(
         self, id: ActorId, message: object, *, within: float | None

@@ -1,12 +1,13 @@
 """Shared fixtures: real stores (tests/stack.py) and a real server with people (tests/server.py)."""
 
-from tests.server import own_server, people, server, session_database
+from tests.server import own_people, own_server, people, server, session_database
 from tests.stack import anyio_backend, data_dir, database, pool, redis, stores, template
 
 __all__ = [
     "anyio_backend",
     "data_dir",
     "database",
+    "own_people",
     "own_server",
     "people",
     "pool",

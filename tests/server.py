@@ -25,12 +25,12 @@ from kefu.agents.tokens import Tokens
 from kefu.clock import SystemClock
 from kefu.entropy import SystemEntropy
 from kefu.settings import ALIASES
-from kefu.storage.database import DatabasePool, open_pool
+from kefu.storage.database import open_pool
 from kefu.storage.embedded import Stores
 from tests.stack import copied_database
 from tests.talk import Talker
 
-__all__ = ["own_server", "people", "server", "session_database"]
+__all__ = ["own_people", "own_server", "people", "server", "session_database"]
 
 ROOT = Path(__file__).parents[1]
 START_S = 50.0
@@ -134,6 +134,11 @@ class People:
         signed_in = await self.accounts.redeem_link(await self.accounts.make_link(username))
         return Agent(made.id, username, signed_in.token)
 
+    async def sign_in_link(self, username: str) -> str:
+        """A one-time link for a new agent of that username."""
+        await self.accounts.create(username, username.title())
+        return f"{self.server.url}/agent#link={await self.accounts.make_link(username)}"
+
     def customer(self, name: str | None = "王小明", **claims: bool) -> str:
         """A new customer's token."""
         return self.tokens.customer(f"c-{uuid4().hex}", name=name, ttl_s=600, **claims)
@@ -154,12 +159,17 @@ class People:
 
 
 @asynccontextmanager
-async def _people_of(server: Server, pool: DatabasePool) -> AsyncIterator[People]:
-    clock = SystemClock()
-    entropy = SystemEntropy(clock)
-    keys = await ensure_secrets(pool, entropy, None)
-    tokens = Tokens(keys.shop_secret, keys.own_key, clock=clock)
-    yield People(server, Accounts(pool, tokens, Passwords(), clock, entropy), tokens)
+async def people_of(server: Server, database_url: str) -> AsyncIterator[People]:
+    pool = await open_pool(database_url, min_size=1, max_size=4)
+    try:
+        clock = SystemClock()
+        entropy = SystemEntropy(clock)
+        keys = await ensure_secrets(pool, entropy, None)
+        tokens = Tokens(keys.shop_secret, keys.own_key, clock=clock)
+        accounts = Accounts(pool, tokens, Passwords(), clock, entropy)
+        yield People(server, accounts, tokens)
+    finally:
+        pool.terminate()
 
 
 @pytest.fixture(scope="session")
@@ -177,16 +187,19 @@ async def server(stores: Stores, session_database: str) -> AsyncIterator[Server]
 
 @pytest.fixture
 async def people(server: Server, session_database: str) -> AsyncIterator[People]:
-    pool = await open_pool(session_database, min_size=1, max_size=4)
-    try:
-        async with _people_of(server, pool) as people:
-            yield people
-    finally:
-        pool.terminate()
+    async with people_of(server, session_database) as people:
+        yield people
 
 
 @pytest.fixture
 async def own_server(stores: Stores, database: str) -> AsyncIterator[Server]:
+    """With the demo shop."""
     variables = {"KEFU_DATABASE_URL": database, "KEFU_REDIS_URL": stores.redis_url}
-    async with running(variables) as server:
+    async with running(variables, arguments=("--demo",)) as server:
         yield server
+
+
+@pytest.fixture
+async def own_people(own_server: Server, database: str) -> AsyncIterator[People]:
+    async with people_of(own_server, database) as people:
+        yield people

@@ -26,7 +26,7 @@ from kefu.storage.redis import open_redis
 
 __all__ = ["anyio_backend", "data_dir", "database", "pool", "redis", "stores", "template"]
 
-_PREFIX = "kefu-test-"
+_PREFIX = "kefu-tests-"
 _SWEPT_AFTER_S = 600
 
 

@@ -63,7 +63,7 @@ async def open_embedded(data_dir: Path, *, on_progress: Progress) -> AsyncIterat
     try:
         yield membership.stores
     finally:
-        keeper.cancel()
+        membership.stop_keeping()
         with anyio.CancelScope(shield=True):
             await asyncio.wait([keeper])
             await membership.leave()
@@ -79,14 +79,21 @@ class _Membership:
     def __init__(self, data: Path, joined: tuple[UNIXSocketStream, Stores]) -> None:
         self._data = data
         self._stream, self.stores = joined
+        self._keeping = anyio.CancelScope()
 
     async def keep(self) -> None:
-        while True:
-            await _until_closed(self._stream)
-            await self._stream.aclose()
-            _log.error("embedded_servers_lost", extra={"data_dir": str(self._data)})
-            await self._rejoin()
-            _log.warning("embedded_servers_back", extra={"data_dir": str(self._data)})
+        """Rejoin whenever the guard is lost, until `stop_keeping`."""
+        with self._keeping:
+            while True:
+                await _until_closed(self._stream)
+                await self._stream.aclose()
+                _log.error("embedded_servers_lost", extra={"data_dir": str(self._data)})
+                await self._rejoin()
+                _log.warning("embedded_servers_back", extra={"data_dir": str(self._data)})
+
+    def stop_keeping(self) -> None:
+        # Not Task.cancel: that would tear a guard's just opened connection from its thread.
+        self._keeping.cancel()
 
     async def _rejoin(self) -> None:
         while True:
@@ -163,7 +170,11 @@ async def _start_guard(data: Path) -> UNIXSocketStream:
         raise EmbeddedError(
             f"The process that keeps the database cannot be started: {error}"
         ) from error
-    return await UNIXSocketStream.from_socket(connection)
+    try:
+        return await UNIXSocketStream.from_socket(connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _spawn_guard(data: Path) -> socket.socket:

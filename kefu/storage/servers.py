@@ -217,11 +217,13 @@ class Servers:
 
     def _postgres_answers(self) -> bool:
         """The eighth line of its pid file is where PostgreSQL itself says that it is ready."""
+        assert self._postgres is not None
         try:
             lines = (self._places.postgres / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) >= 8 and lines[7].strip() == "ready"
+        is_ours = lines[:1] == [str(self._postgres.pid)]
+        return is_ours and len(lines) >= 8 and lines[7].strip() == "ready"
 
     def _redis_answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as connection:

@@ -1,33 +1,23 @@
 """The pages in a real Chromium: each story is a script beside this file, run by Node.
 
-A story needs a server whose queue is empty, so `kefu_server` is this test's own. Chromium, Node or
-the built pages missing: skipped, and the summary says so.
+A story needs a server whose queue is empty, so each has its own. Chromium, Node or the built pages
+missing: skipped, and the summary says so.
 """
 
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
-from typing import Protocol
 
+import anyio
 import pytest
+
+from tests.server import People
 
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "kefu" / "web"
 CHROMIUM = os.environ.get("KEFU_CHROMIUM", "/usr/bin/chromium")
 STORY_TIMEOUT_S = 55
-
-
-class Server(Protocol):
-    """What a story asks of `kefu_server`."""
-
-    @property
-    def url(self) -> str: ...
-
-    def sign_in_link(self, username: str) -> str:
-        """A one-time link for a new agent of that username."""
-        ...
 
 
 def _missing() -> str | None:
@@ -44,45 +34,45 @@ missing = _missing()
 pytestmark = pytest.mark.skipif(missing is not None, reason=f"BROWSER TESTS SKIPPED: {missing}")
 
 
-def tell(story: str, server: Server, *agents: str) -> None:
+async def tell(story: str, people: People, *agents: str) -> None:
     """Run `<story>.mjs`, which signs `agents` in, in order. Its last words are the reason."""
-    links = [server.sign_in_link(username) for username in agents]
-    told = subprocess.run(
-        ["node", f"{story}.mjs"],
-        cwd=HERE,
-        env={
-            **os.environ,
-            "KEFU_URL": server.url,
-            "KEFU_LINKS": json.dumps(links),
-            "KEFU_CHROMIUM": CHROMIUM,
-        },
-        capture_output=True,
-        text=True,
-        timeout=STORY_TIMEOUT_S,
-        check=False,
-    )
-    assert told.returncode == 0, told.stderr[-3000:]
+    links = [await people.sign_in_link(username) for username in agents]
+    with anyio.fail_after(STORY_TIMEOUT_S):
+        told = await anyio.run_process(
+            ["node", f"{story}.mjs"],
+            cwd=HERE,
+            env={
+                **os.environ,
+                "KEFU_URL": people.server.url,
+                "KEFU_LINKS": json.dumps(links),
+                "KEFU_CHROMIUM": CHROMIUM,
+            },
+            check=False,
+        )
+    assert told.returncode == 0, told.stderr.decode()[-3000:]
 
 
-def test_a_customer_and_an_agent_chat_from_hello_to_rating(kefu_server: Server) -> None:
-    tell("chat", kefu_server, "zhang")
+async def test_a_customer_and_an_agent_chat_from_hello_to_rating(own_people: People) -> None:
+    await tell("chat", own_people, "zhang")
 
 
-def test_a_cut_network_loses_nothing_and_shows_nothing_twice(kefu_server: Server) -> None:
-    tell("reconnect", kefu_server, "zhang")
+async def test_a_cut_network_loses_nothing_and_shows_nothing_twice(own_people: People) -> None:
+    await tell("reconnect", own_people, "zhang")
 
 
-def test_of_two_agents_who_accept_one_is_told_that_the_other_was_first(kefu_server: Server) -> None:
-    tell("race", kefu_server, "zhang", "li")
+async def test_of_two_agents_who_accept_one_is_told_that_the_other_was_first(
+    own_people: People,
+) -> None:
+    await tell("race", own_people, "zhang", "li")
 
 
-def test_a_transferred_chat_keeps_its_messages(kefu_server: Server) -> None:
-    tell("transfer", kefu_server, "zhang", "li")
+async def test_a_transferred_chat_keeps_its_messages(own_people: People) -> None:
+    await tell("transfer", own_people, "zhang", "li")
 
 
-def test_everything_can_be_done_from_the_keyboard(kefu_server: Server) -> None:
-    tell("keyboard", kefu_server, "zhang")
+async def test_everything_can_be_done_from_the_keyboard(own_people: People) -> None:
+    await tell("keyboard", own_people, "zhang")
 
 
-def test_every_page_fits_and_speaks_each_language(kefu_server: Server) -> None:
-    tell("looks", kefu_server)
+async def test_every_page_fits_and_speaks_each_language(own_people: People) -> None:
+    await tell("looks", own_people)

@@ -91,7 +91,8 @@ def servers_of(data: Path) -> list[int]:
 
 
 def guard_of(data: Path) -> int:
-    return int((home_of(data) / "guard.lock").read_text())
+    """The guard's process id; 0 while a new one is just taking the lock."""
+    return int((home_of(data) / "guard.lock").read_text() or 0)
 
 
 def postmaster_of(data: Path) -> int:
