@@ -4,8 +4,9 @@ The client holds its messages to be contiguous, so nothing may be sent twice, sk
 hole is filled from the store before anything later goes out; what arrives meanwhile is held.
 """
 
+from collections import deque
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 F = TypeVar("F")
 
@@ -18,56 +19,61 @@ class Admission(Enum):
     """Held too, and the caller must fetch what lies between."""
 
 
+class _Held(NamedTuple, Generic[F]):
+    """`seq` is None for a status; `needs` is how far the client must be before this goes out."""
+
+    frame: F
+    needs: int
+    seq: int | None
+    is_receipt: bool
+
+
 class ChatView(Generic[F]):
     """`floor` < seq <= `head` is what this connection was sent, without a hole."""
 
     def __init__(self, last_seq: int) -> None:
         self.floor = last_seq
         self.head = last_seq
-        self._held: list[tuple[int | None, F]] | None = None
-        self._wanted = last_seq
+        self._held: deque[_Held[F]] = deque()
+        self._is_holding = False
 
     @property
     def held_count(self) -> int:
-        return len(self._held or ())
+        return len(self._held)
 
     def admit(self, seq: int, frame: F, *, is_receipt: bool = False) -> Admission:
         """What to do with the message `seq` that just came. A receipt is owed, even a late one."""
-        if self._held is not None:
-            return self._keep(None if is_receipt and seq <= self._wanted else seq, seq, frame)
-        if seq <= self.head:
-            return Admission.SEND if is_receipt else Admission.DROP
-        if seq == self.head + 1:
-            self.head = seq
-            return Admission.SEND
-        self._held = []
-        self._keep(seq, seq - 1, frame)
-        return Admission.FILL
+        return self._admit(_Held(frame, seq - 1, seq, is_receipt))
 
     def admit_status(self, last_seq: int, frame: F) -> Admission:
         """A status says how far the chat is: behind that, something was missed."""
-        if self._held is not None:
-            return self._keep(None, last_seq, frame)
-        if last_seq <= self.head:
-            return Admission.SEND
-        self._held = []
-        self._keep(None, last_seq, frame)
-        return Admission.FILL
+        return self._admit(_Held(frame, last_seq, None, False))
 
-    def _keep(self, seq: int | None, wanted: int, frame: F) -> Admission:
-        assert self._held is not None
-        self._held.append((seq, frame))
-        self._wanted = max(self._wanted, wanted)
-        return Admission.HOLD
+    def _admit(self, held: _Held[F]) -> Admission:
+        if self._is_holding:
+            self._held.append(held)
+            return Admission.HOLD
+        if held.needs > self.head:
+            self._is_holding = True
+            self._held.append(held)
+            return Admission.FILL
+        return Admission.SEND if self._advance(held) else Admission.DROP
+
+    def _advance(self, held: _Held[F]) -> bool:
+        """Whether what has nothing missing before it goes out: a message but once."""
+        if held.seq is None:
+            return True
+        is_new = held.seq > self.head
+        self.head = max(self.head, held.seq)
+        return is_new or held.is_receipt
 
     def hold(self) -> None:
         """Keep everything back from now on: older messages are about to be sent."""
-        if self._held is None:
-            self._held = []
+        self._is_holding = True
 
     def hole(self) -> tuple[int, int]:
-        """The (after, until) that must be sent before what is held."""
-        return self.head, self._wanted
+        """The (after, until) that must be sent before the first of what is held."""
+        return self.head, max(self.head, self._held[0].needs)
 
     def behind(self, last_seq: int) -> tuple[int, int]:
         """The (after, until) a client at `last_seq` lacks.
@@ -84,13 +90,10 @@ class ChatView(Generic[F]):
         """
         self.floor = min(self.floor, after)
         self.head = max(self.head, until)
-        held, self._held = self._held or [], None
         ready: list[F] = []
-        for index, (seq, frame) in enumerate(held):
-            if seq is not None and seq > self.head + 1:
-                self._held = held[index:]
-                break
-            if seq is None or seq == self.head + 1:
-                ready.append(frame)
-                self.head = max(self.head, seq or 0)
+        while self._held and self._held[0].needs <= self.head:
+            held = self._held.popleft()
+            if self._advance(held):
+                ready.append(held.frame)
+        self._is_holding = bool(self._held)
         return ready

@@ -57,6 +57,7 @@ class Connection:
         self.backstage = backstage
         self.views: dict[UUID, ChatView[Outgoing]] = {}
         self.close_code: CloseCode | None = None
+        self.is_lost = False
         self._is_binary = is_binary
         self._outbox = Outbox(send)
         self._inbox: deque[Callable[[], Work | None]] = deque()
@@ -77,10 +78,22 @@ class Connection:
     def open(self) -> None:
         """Begin to listen, and greet before anything the client says is looked at."""
         self.backstage.hub.add(self)
-        self._start(self.role.greet(self))
+        self._start(self._greet())
+
+    async def _greet(self) -> None:
+        """Who cannot be told how their chats stand would wait for messages in vain: come back."""
+        try:
+            await self.role.greet(self)
+        except (ActorError, StoreUnavailable, Problem):
+            self.close(CloseCode.OVERLOADED)
+        except Exception:
+            log.exception("greeting_failed")
+            self.close(CloseCode.OVERLOADED)
 
     def receive(self, data: str | bytes) -> None:
         """Take one frame from the wire."""
+        if self.close_code is not None:
+            return
         now = self.backstage.clock.monotonic()
         wait_s = self._rate.take(now)
         if wait_s:
@@ -112,6 +125,9 @@ class Connection:
         except Problem as problem:
             self._tell(problem, frame.id)
             return None
+        except Exception:
+            self._own_up(frame.id)
+            return None
         return self._answered(work, frame.id) if work is not None else None
 
     async def _answered(self, work: Work, frame_id: str | None) -> None:
@@ -125,8 +141,7 @@ class Connection:
         except Stalled:
             self.close(CloseCode.SLOW_CONSUMER)
         except Exception:
-            log.exception("frame_failed")
-            self.error(ErrorCode.INTERNAL, frame_id=frame_id)
+            self._own_up(frame_id)
 
     def _count_invalid(self, now: float) -> None:
         if self._invalid.count(now):
@@ -239,6 +254,11 @@ class Connection:
         retry_after_s = problem.retry_after_s
         self.error(problem.code, problem.message, frame_id=frame_id, retry_after_s=retry_after_s)
 
+    def _own_up(self, frame_id: str | None) -> None:
+        """A bug of ours: in the log with its place, to the client as what it is."""
+        log.exception("frame_failed")
+        self.error(ErrorCode.INTERNAL, frame_id=frame_id)
+
     def _wire(self, outgoing: Outgoing) -> Wire:
         return outgoing.msgpack() if self._is_binary else outgoing.json()
 
@@ -257,13 +277,14 @@ class Connection:
 
     def close(self, code: CloseCode) -> None:
         """Say no more than what is queued, then close. The first reason counts."""
-        if self.close_code is None:
+        if self.close_code is None and not self.is_lost:
             self.close_code = code
             self.backstage.metrics.closed.labels(str(int(code))).inc()
             self._outbox.seal(drop=code is CloseCode.SLOW_CONSUMER)
 
     def lost(self) -> None:
         """The client is gone: nothing more can be written."""
+        self.is_lost = True
         self._outbox.seal(drop=True)
 
     async def write(self) -> None:

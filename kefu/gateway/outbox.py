@@ -7,6 +7,7 @@ past its bounds gives the client up; it comes back and resumes, because the log 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from sys import getsizeof
 
 import msgspec
 
@@ -46,6 +47,8 @@ class Stalled(Exception):
 
 
 class Outbox:
+    """`put` from anywhere; one task runs `write`; one at a time may `put_patiently`."""
+
     def __init__(self, send: Callable[[Wire], Awaitable[None]]) -> None:
         self._send = send
         self._queue: deque[Wire] = deque()
@@ -53,10 +56,15 @@ class Outbox:
         self._wakeup: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._is_sealed = False
+        self._limit = asyncio.timeout(None)
+        self._sending_since: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
 
     def put(self, wire: Wire) -> bool:
-        """Queue it; False when the client is too slow for this."""
-        size = len(wire)
+        """Queue it; False when the client is too slow for this. A sealed outbox drops it."""
+        if self._is_sealed:
+            return True
+        size = getsizeof(wire)
         if len(self._queue) >= OUTBOX_FRAMES or self._bytes + size > OUTBOX_BYTES:
             return False
         self._queue.append(wire)
@@ -66,7 +74,7 @@ class Outbox:
 
     async def put_patiently(self, wire: Wire) -> None:
         """Queue it as soon as half the outbox is free. Raises Stalled when that takes too long."""
-        while len(self._queue) > OUTBOX_FRAMES // 2 or self._bytes > OUTBOX_BYTES // 2:
+        while not self._is_sealed and not self._has_room():
             self._room = asyncio.get_running_loop().create_future()
             try:
                 await asyncio.wait_for(self._room, SEND_WITHIN_S)
@@ -75,33 +83,60 @@ class Outbox:
         if not self.put(wire):
             raise Stalled
 
+    def _has_room(self) -> bool:
+        return len(self._queue) <= OUTBOX_FRAMES // 2 and self._bytes <= OUTBOX_BYTES // 2
+
     def seal(self, *, drop: bool = False) -> None:
-        """Write what is queued, or drop it, then let `write` return."""
+        """Write what is queued, or drop it and give up what is being sent; then `write` ends."""
         self._is_sealed = True
         if drop:
             self._queue.clear()
+            self._bytes = 0
+            if self._sending_since is not None:
+                self._limit.reschedule(asyncio.get_running_loop().time())
         _wake(self._wakeup)
+        _wake(self._room)
 
     async def write(self) -> None:
         """Send until sealed. Raises Stalled when one frame takes longer than SEND_WITHIN_S."""
+        try:
+            async with self._limit:
+                await self._drain()
+        except TimeoutError:
+            raise Stalled from None
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
+
+    async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             while self._queue:
                 wire = self._queue.popleft()
-                self._bytes -= len(wire)
-                await self._send_in_time(wire)
-            _wake(self._room)
+                self._bytes -= getsizeof(wire)
+                self._sending_since = loop.time()
+                if self._watch is None:
+                    self._watch = loop.call_later(SEND_WITHIN_S, self._look_at_send)
+                await self._send(wire)
+                self._sending_since = None
+                if self._room is not None and self._has_room():
+                    _wake(self._room)
             if self._is_sealed:
                 return
             self._wakeup = loop.create_future()
             await self._wakeup
 
-    async def _send_in_time(self, wire: Wire) -> None:
-        try:
-            async with asyncio.timeout(SEND_WITHIN_S):
-                await self._send(wire)
-        except TimeoutError:
-            raise Stalled from None
+    def _look_at_send(self) -> None:
+        """One timer watches all sends: a deadline for each costs more than most sends do."""
+        self._watch = None
+        if self._sending_since is None:
+            return
+        loop = asyncio.get_running_loop()
+        late_at = self._sending_since + SEND_WITHIN_S
+        if loop.time() >= late_at:
+            self._limit.reschedule(late_at)
+        else:
+            self._watch = loop.call_at(late_at, self._look_at_send)
 
 
 def _wake(waiter: "asyncio.Future[None] | None") -> None:

@@ -59,16 +59,14 @@ class Socket:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         try:
-            role = await self._admit(scope)
+            role = await self._admit(scope)  # nothing waits between this and the connection's place
         except StoreUnavailable:
             await _deny(send, Problem(ErrorCode.OVERLOADED, retry_after_s=1.0))
             return
         except Problem as problem:
             await _deny(send, problem)
             return
-        protocol = _protocol(scope)
-        is_binary = protocol == BINARY_PROTOCOL
-        await send({"type": "websocket.accept", "subprotocol": protocol})
+        is_binary = _protocol(scope) == BINARY_PROTOCOL
         connection = Connection(
             str(self._door.entropy.uuid()),
             role,
@@ -76,7 +74,7 @@ class Socket:
             _sender(send, is_binary=is_binary),
             is_binary=is_binary,
         )
-        await self._serve(connection, receive, send)
+        await self._serve(connection, scope, receive, send)
 
     async def _admit(self, scope: Scope) -> Role:
         """The role of whoever asks. Raises Problem or StoreUnavailable."""
@@ -120,15 +118,19 @@ class Socket:
         guest = msgspec.structs.replace(identity, locale=locale or None)
         return CustomerRole(guest, self._backstage, guest_token=token)
 
-    async def _serve(self, connection: Connection, receive: Receive, send: Send) -> None:
+    async def _serve(
+        self, connection: Connection, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Read in a task of its own, write in this one, until either side is done."""
         loop = asyncio.get_running_loop()
         gauge = self._backstage.metrics.connections.labels(type(connection.role).__name__)
         gauge.inc()
-        reader = loop.create_task(_read(connection, receive))
+        connection.open()  # in the same step as it was let in, so that all are counted
         expiry = _close_at_expiry(connection, loop)
-        connection.open()
+        reader: asyncio.Task[None] | None = None
         try:
+            await send({"type": "websocket.accept", "subprotocol": _protocol(scope)})
+            reader = loop.create_task(_read(connection, receive))
             await connection.write()
         except Stalled:
             connection.close(CloseCode.SLOW_CONSUMER)
@@ -138,8 +140,9 @@ class Socket:
             gauge.dec()
             expiry.cancel()
             connection.leave()
-            reader.cancel()
-        if connection.close_code is not None:
+            if reader is not None:
+                reader.cancel()
+        if connection.close_code is not None and not connection.is_lost:
             await _say_goodbye(send, connection.close_code)
 
 
@@ -158,9 +161,7 @@ async def _read(connection: Connection, receive: Receive) -> None:
             connection.receive(data)
     except Exception:  # a bug, or a server that gave up on the peer
         log.exception("reader_failed")
-    finally:
-        if connection.close_code is None:
-            connection.lost()
+    connection.lost()
 
 
 def _close_at_expiry(

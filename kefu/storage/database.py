@@ -29,6 +29,8 @@ _GONE = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what asyncpg says when a farewell crosses a question
 )
+# "connection is closed", "pool is closing", and what a proxy says once its backend has died.
+_LOST = ("closed", "closing", "released back to the pool")
 
 
 async def open_pool(url: str, *, min_size: int = 4, max_size: int = 20) -> DatabasePool:
@@ -117,8 +119,8 @@ def _failure(error: Exception) -> StoreUnavailable | None:
             return StoreUnavailable("The database is out of memory or connections.", "full")
         case asyncpg.ReadOnlySQLTransactionError():
             return StoreUnavailable("The database is read-only.", "read_only")
-        case asyncpg.InterfaceError() if "clos" not in str(error):  # not "closed": our own bug
-            return None
+        case asyncpg.InterfaceError() if not any(word in str(error) for word in _LOST):
+            return None  # a use of asyncpg it does not allow: our own bug
         case _ if isinstance(error, _GONE):
             return StoreUnavailable("The database cannot be reached.")
         case _:

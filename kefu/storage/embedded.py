@@ -38,6 +38,8 @@ _LINE_LIMIT_BYTES = 65_536
 _DEATHS_TOLERATED = 5
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "KEFU_PG_BIN")
 
+_GONE = (OSError, anyio.ClosedResourceError, anyio.BrokenResourceError)
+
 Progress = Callable[[str], None]
 
 
@@ -106,7 +108,7 @@ class _Membership:
                 return
 
     async def leave(self) -> None:
-        with anyio.move_on_after(_STOP_LIMIT_S), suppress(OSError, anyio.ClosedResourceError):
+        with anyio.move_on_after(_STOP_LIMIT_S), suppress(*_GONE):
             await self._stream.send_eof()
             await _until_closed(self._stream)
         await self._stream.aclose()

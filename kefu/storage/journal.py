@@ -11,12 +11,13 @@ looks which entries are there before it writes again, so that nothing is written
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
 
+from kefu.storage.database import translated
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal_sql import FIND_EVENTS, FIND_MESSAGES, WRITE
 from kefu.storage.rows import ChatRow, Entry, EventRow, MessageRow
@@ -25,22 +26,13 @@ BATCH_ROWS: Final = 512
 QUEUE_ENTRIES: Final = 8192
 RETRY_FOR_S: Final = 5.0
 RETRY_PAUSE_S: Final = 0.1
-COMMIT_TIMEOUT_S: Final = 10.0
+CONNECT_TIMEOUT_S: Final = 2.0
+COMMIT_TIMEOUT_S: Final = 5.0
 UNKNOWN_OUTCOME: Final = "PostgreSQL does not answer; the write may or may not be there."
+NOT_RUNNING: Final = "The server is stopping; nothing was written."
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Connect = Callable[[], Awaitable[Connection]]
-
-# What asyncpg raises when the server is gone, going or not there yet.
-CONNECTION_LOST: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-)
 
 
 class JournalError(Exception):
@@ -57,6 +49,13 @@ class Fenced(JournalError):
 
 class Collided(JournalError):
     """A row of the entry is there already: the writer's picture of the chat is old."""
+
+
+class Unwritable(Exception):
+    """The entry can never be written: a bug of whoever made it. Nothing of it was written.
+
+    The driver's own words are left out, because they repeat what people said; its type is kept.
+    """
 
 
 class _Waiting:
@@ -77,8 +76,10 @@ class Journal:
         self._connect = connect
         self._on_commit = on_commit
         self._queue: deque[_Waiting] = deque()
-        self._wakeup: asyncio.Event = asyncio.Event()
+        self._batch: list[_Waiting] = []
+        self._wakeup = asyncio.Event()
         self._connection: Connection | None = None
+        self._has_ended = False
 
     @property
     def depth(self) -> int:
@@ -88,9 +89,12 @@ class Journal:
     async def append(self, entry: Entry) -> None:
         """Return when `entry` is durable.
 
-        Raises JournalFull, Fenced, Collided; StoreUnavailable when PostgreSQL did not answer for
-        RETRY_FOR_S, and then the entry may or may not have been written.
+        Raises JournalFull, Fenced, Collided; StoreUnavailable when PostgreSQL did not take it
+        within RETRY_FOR_S (and what was under way then, at most a connect and a commit), and then
+        the entry may or may not have been written; Unwritable.
         """
+        if self._has_ended:
+            raise StoreUnavailable(NOT_RUNNING)
         if len(self._queue) >= QUEUE_ENTRIES:
             raise JournalFull
         loop = asyncio.get_running_loop()
@@ -106,54 +110,74 @@ class Journal:
                 while not self._queue:
                     self._wakeup.clear()
                     await self._wakeup.wait()
-                await self._write_batch(self._take_batch())
+                self._batch = self._take_batch()
+                await self._write_batch()
         finally:
-            self._give_up(self._queue)
-            if self._connection is not None:
-                self._connection.terminate()
+            self._has_ended = True
+            self._give_up((*self._batch, *self._queue), StoreUnavailable(UNKNOWN_OUTCOME))
+            self._queue.clear()
+            self._drop_connection()
 
     def _take_batch(self) -> list[_Waiting]:
         batch, rows = [], 0
         while self._queue and rows < BATCH_ROWS:
             waiting = self._queue.popleft()
-            rows += waiting.entry.row_count
-            if not waiting.done.cancelled():
+            if not waiting.done.done():  # whoever gave up waiting wants nothing written
+                rows += waiting.entry.row_count
                 batch.append(waiting)
         return batch
 
-    async def _write_batch(self, batch: list[_Waiting]) -> None:
-        """Write `batch`, through lost connections, until each of its entries has an outcome."""
+    async def _write_batch(self) -> None:
+        """Write the batch, through lost connections, until each of its entries has an outcome."""
         is_retry = False
-        while batch:
+        while self._batch:
             try:
                 connection = await self._connected()
-                if is_retry:
-                    batch = await self._settle_written(connection, batch)
-                await self._write_once(connection, batch)
+                await self._attempt(connection, self._batch, look_first=is_retry)
                 return
-            except CONNECTION_LOST:
+            except StoreUnavailable as failure:
                 self._drop_connection()
                 is_retry = True
-            except asyncpg.DiskFullError:
-                self._give_up(batch)
-                return
-            batch = self._drop_expired(batch)
+                if failure.reason in ("full", "read_only"):
+                    self._give_up(self._batch, failure)
+                    return
+            self._drop_expired()
             await asyncio.sleep(RETRY_PAUSE_S)
 
-    async def _write_once(self, connection: Connection, batch: list[_Waiting]) -> None:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            try:
+                self._connection = await asyncio.wait_for(self._connect(), CONNECT_TIMEOUT_S)
+            except Exception as error:  # whatever it is, it is not the entries' fault
+                raise StoreUnavailable(UNKNOWN_OUTCOME) from error
+        return self._connection
+
+    async def _attempt(
+        self, connection: Connection, batch: list[_Waiting], *, look_first: bool
+    ) -> None:
+        """Give every entry an outcome, or raise StoreUnavailable when the connection is lost."""
         try:
-            held = await _write(connection, [waiting.entry for waiting in batch])
-        except (*CONNECTION_LOST, asyncpg.DiskFullError):
+            with translated():
+                if look_first:
+                    batch = await self._settle_written(connection, batch)
+                if batch:
+                    await self._commit(connection, batch)
+        except StoreUnavailable:
             raise
         except Exception as error:
+            if connection.is_closed():
+                raise StoreUnavailable(UNKNOWN_OUTCOME) from error
             if len(batch) == 1:
-                _finish(batch[0], _outcome(error))
+                await self._judge(connection, batch[0], error)
                 return
-            for waiting in batch:  # one took the others down with it: find out which
-                await self._write_once(connection, [waiting])
-            return
+            middle = len(batch) // 2  # one takes the others down with it: find out which
+            await self._attempt(connection, batch[:middle], look_first=look_first)
+            await self._attempt(connection, batch[middle:], look_first=look_first)
+
+    async def _commit(self, connection: Connection, batch: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        held = await _write(connection, [waiting.entry for waiting in batch])
         self._on_commit(sum(w.entry.row_count for w in batch), loop.time() - started)
         for waiting in batch:
             claim = (waiting.entry.slot, waiting.entry.epoch)
@@ -165,35 +189,39 @@ class Journal:
         """Answer the entries an interrupted commit did write; return the others."""
         unsettled = [waiting for waiting in batch if not waiting.done.done()]
         written = await _find_written(connection, [waiting.entry for waiting in unsettled])
-        rest = []
         for waiting, is_written in zip(unsettled, written, strict=True):
             if is_written:
                 _finish(waiting, None)
-            else:
-                rest.append(waiting)
-        return rest
+        return [waiting for waiting in unsettled if not waiting.done.done()]
 
-    async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncio.wait_for(self._connect(), COMMIT_TIMEOUT_S)
-        return self._connection
+    async def _judge(self, connection: Connection, waiting: _Waiting, error: Exception) -> None:
+        """What an entry that failed alone is told.
+
+        It may collide with itself: a commit given up for lost can still come through.
+        """
+        if isinstance(error, asyncpg.UniqueViolationError):
+            with translated():
+                (is_written,) = await _find_written(connection, [waiting.entry])
+            _finish(waiting, None if is_written else Collided())
+        else:
+            _finish(waiting, Unwritable(type(error).__name__))
 
     def _drop_connection(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
-    def _drop_expired(self, batch: list[_Waiting]) -> list[_Waiting]:
-        now = asyncio.get_running_loop().time()
-        expired = [waiting for waiting in batch if now - waiting.since > RETRY_FOR_S]
-        self._give_up(expired)
-        while self._queue and now - self._queue[0].since > RETRY_FOR_S:
-            self._give_up([self._queue.popleft()])
-        return [waiting for waiting in batch if not waiting.done.done()]
+    def _drop_expired(self) -> None:
+        oldest = asyncio.get_running_loop().time() - RETRY_FOR_S
+        expired = [waiting for waiting in self._batch if waiting.since <= oldest]
+        while self._queue and self._queue[0].since <= oldest:
+            expired.append(self._queue.popleft())
+        self._give_up(expired, StoreUnavailable(UNKNOWN_OUTCOME))
+        self._batch = [waiting for waiting in self._batch if not waiting.done.done()]
 
-    def _give_up(self, entries: Sequence[_Waiting] | deque[_Waiting]) -> None:
+    def _give_up(self, entries: Iterable[_Waiting], failure: StoreUnavailable) -> None:
         for waiting in entries:
-            _finish(waiting, StoreUnavailable(UNKNOWN_OUTCOME))
+            _finish(waiting, StoreUnavailable(str(failure), failure.reason))
 
 
 def _finish(waiting: _Waiting, error: Exception | None) -> None:
@@ -203,10 +231,6 @@ def _finish(waiting: _Waiting, error: Exception | None) -> None:
         waiting.done.set_result(None)
     else:
         waiting.done.set_exception(error)
-
-
-def _outcome(error: Exception) -> Exception:
-    return Collided() if isinstance(error, asyncpg.IntegrityConstraintViolationError) else error
 
 
 async def _write(connection: Connection, entries: Sequence[Entry]) -> set[tuple[int, int]]:
@@ -244,10 +268,16 @@ async def _find_written(connection: Connection, entries: Sequence[Entry]) -> lis
     messages = [entry.messages[0] for entry in entries if entry.messages]
     events = [entry.events[0] for entry in entries if entry.events]
     found_messages = await connection.fetch(
-        FIND_MESSAGES, [row.chat_id for row in messages], [row.seq for row in messages]
+        FIND_MESSAGES,
+        [row.chat_id for row in messages],
+        [row.seq for row in messages],
+        timeout=COMMIT_TIMEOUT_S,
     )
     found_events = await connection.fetch(
-        FIND_EVENTS, [row.chat_id for row in events], [row.log_id for row in events]
+        FIND_EVENTS,
+        [row.chat_id for row in events],
+        [row.log_id for row in events],
+        timeout=COMMIT_TIMEOUT_S,
     )
     message_ids = {record["message_id"] for record in found_messages}
     event_keys = {tuple(record) for record in found_events}

@@ -52,6 +52,8 @@ chat AS (
         agent_read_seq = greatest(chats.agent_read_seq, excluded.agent_read_seq),
         waiting_since = excluded.waiting_since, taken_at = excluded.taken_at,
         ended_at = excluded.ended_at, rating = excluded.rating, feedback = excluded.feedback
+    -- a commit given up for lost may come through late: it must not undo a newer one
+    WHERE chats.log_head <= excluded.log_head
 ),
 message AS (
     INSERT INTO chat_messages (
@@ -106,5 +108,5 @@ JOIN unnest($1::uuid[], $2::bigint[]) AS wanted (chat_id, log_id)
 
 # The number is kefu's own, chosen once; it only has to differ from the schema migrations' lock.
 HOLD_DATABASE: Final = """
-SELECT pg_advisory_lock(7_301_553_402)
+SELECT pg_advisory_lock(7301553402)
 """

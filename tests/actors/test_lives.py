@@ -515,10 +515,14 @@ async def test_a_sender_waiting_for_room_learns_of_the_stop() -> None:
 
 async def test_an_error_of_the_caller_comes_out_as_it_is() -> None:
     script = Script()
-    with pytest.raises(LookupError):
+
+    async def run() -> None:
         async with open_stage(script) as router:
             await blocked(router.ref("player", "one"))
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await run()
     assert script.log == ["(activated)"]
 
 
@@ -533,10 +537,14 @@ async def test_an_error_of_the_router_comes_out_and_ends_it() -> None:
     router = Router(
         [Kind("player", lambda key: Player(key, script))], random=Random(1), on_enter=fail
     )
-    with pytest.raises(BaseExceptionGroup) as caught:
+
+    async def run() -> None:
         async with router:
             router.ref("player", "one").tell("x")
             await anyio.sleep_forever()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run()
     assert caught.group_contains(Broken)
     assert not router.ref("player", "one").tell("after")
 

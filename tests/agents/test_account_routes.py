@@ -133,7 +133,7 @@ async def test_a_locked_name_is_told_when_to_come_back(client: httpx.AsyncClient
     [
         (b"", "not valid JSON"),
         (b"{", "not valid JSON"),
-        (b'{"username": "\xff', "not valid JSON"),
+        (b'{"username": "\xff", "password": "x"}', "not valid JSON"),
         (b'{"x": ' + b"[" * 16000, "not valid JSON"),
         (b"[]", "Expected `object`"),
         (b'{"username": "lin"}', "password"),

@@ -154,7 +154,11 @@ async def test_a_role_taken_away_counts_at_once(office: Office) -> None:
 
 
 async def test_dead_sessions_go_with_the_next_sign_in(office: Office, signed_in: SignedIn) -> None:
-    office.clock.advance(7 * 86400)
+    session_id = (await office.accounts.authenticate(signed_in.token)).session_id
+    office.clock.advance(7 * 86400 - 1)
+    assert not await office.accounts.is_revoked(session_id)
+    office.clock.advance(1)
+    assert await office.accounts.is_revoked(session_id)
     await office.accounts.sign_in("lin", GOOD, HERE)
     async with connected(office.pool) as connection:
         assert await connection.fetchval("SELECT count(*) FROM agent_sessions") == 1

@@ -77,6 +77,26 @@ async def test_bugs_pass_unchanged(pool: DatabasePool) -> None:
         raise asyncpg.InterfaceError("another operation is in progress")
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        asyncpg.InterfaceError("cannot perform operation: connection is closed"),
+        asyncpg.InterfaceError("pool is closing"),
+        asyncpg.InterfaceError("connection has been released back to the pool"),
+        asyncpg.InternalClientError("cannot switch to state 15"),
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+        asyncpg.CannotConnectNowError("the database system is starting up"),
+        asyncpg.AdminShutdownError("terminating connection"),
+        ConnectionResetError(),
+        FileNotFoundError(),
+    ],
+)
+def test_every_way_to_lose_a_connection_is_unreachable(loss: Exception) -> None:
+    with pytest.raises(StoreUnavailable) as caught, translated():
+        raise loss
+    assert caught.value.reason == "unreachable"
+
+
 async def test_no_server_is_unreachable(place: Path) -> None:
     with pytest.raises(StoreUnavailable) as caught:
         await open_pool(f"postgresql://kefu@/kefu?host={place}")
