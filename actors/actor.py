@@ -44,7 +44,7 @@ class Request(Generic[R]):
 class Letter(Generic[M]):
     """A message with what its sender wants to know about it."""
 
-    __slots__ = ("_future", "coalesced_as", "crashes", "deadline", "message", "settled")
+    __slots__ = ("_future", "crashes", "deadline", "message", "settled")
 
     message: M
     deadline: float
@@ -61,7 +61,6 @@ class Letter(Generic[M]):
         self._future = future
         self.crashes = 0
         self.settled = False
-        self.coalesced_as: object = None
 
     def reply(self, value: object) -> None:
         """Answer the asker. The first reply or fail counts; without an asker it is ignored."""

@@ -5,7 +5,6 @@ carries a message's contents, so their text may be logged.
 """
 
 from enum import StrEnum
-from typing import assert_never
 
 
 class ActorError(Exception):
@@ -51,20 +50,17 @@ class Reason(StrEnum):
     NO_ROUTE = "no_route"
 
 
+_ANSWERS: dict[Reason, tuple[type[ActorError], str]] = {
+    Reason.EXPIRED: (DeadlineExceeded, "did not answer before the deadline"),
+    Reason.OVERFLOW: (MailboxFull, "has too many messages waiting; try again later"),
+    Reason.POISON: (ActorCrashed, "failed twice over this message; do not send it again"),
+    Reason.STOPPED: (ActorStopped, "is shutting down; try again elsewhere"),
+    Reason.UNAVAILABLE: (ActorUnavailable, "failed too often and rests; try again later"),
+    Reason.NO_ROUTE: (NoRoute, "is of a kind that is not known here"),
+}
+
+
 def error_for(id: object, reason: Reason) -> ActorError:
     """What an asker of the actor `id` is told when its message was not handled."""
-    match reason:
-        case Reason.EXPIRED:
-            return DeadlineExceeded(f"{id} did not answer before the deadline")
-        case Reason.OVERFLOW:
-            return MailboxFull(f"{id} has too many messages waiting; try again later")
-        case Reason.POISON:
-            return ActorCrashed(f"{id} failed twice over this message; do not send it again")
-        case Reason.STOPPED:
-            return ActorStopped(f"{id} is shutting down; try again elsewhere")
-        case Reason.UNAVAILABLE:
-            return ActorUnavailable(f"{id} failed too often and rests; try again later")
-        case Reason.NO_ROUTE:
-            return NoRoute(f"no actor of the kind of {id} is known here")
-        case _:
-            assert_never(reason)
+    error, sentence = _ANSWERS[reason]
+    return error(f"{id} {sentence}")

@@ -46,7 +46,7 @@ OverflowPolicy = Callable[[Any], Overflow]
 class Mailbox:
     """The queue of one actor. `put` says whether the message was taken."""
 
-    __slots__ = ("_by_key", "_overflow", "limit", "orders", "queue", "senders")
+    __slots__ = ("_by_key", "_keys", "_overflow", "limit", "orders", "queue", "senders")
 
     def __init__(self, limit: int, overflow: OverflowPolicy | None = None) -> None:
         self.limit = limit
@@ -54,6 +54,7 @@ class Mailbox:
         self.orders: tuple[Order, ...] = ()
         self._overflow = overflow
         self._by_key: dict[Hashable, Letter[Any]] | None = None
+        self._keys: dict[Letter[Any], Hashable] | None = None
         self.senders: deque[asyncio.Future[None]] | None = None
 
     def __len__(self) -> int:
@@ -107,9 +108,8 @@ class Mailbox:
         if self.queue is None:
             raise IndexError("the mailbox is empty")
         item = self.queue.popleft()
-        if self._by_key is not None and type(item) is Letter and item.coalesced_as is not None:
-            del self._by_key[item.coalesced_as]
-            item.coalesced_as = None
+        if self._keys and self._by_key and type(item) is Letter and item in self._keys:
+            del self._by_key[self._keys.pop(item)]
         return item
 
     def drain(self) -> list[Any]:
@@ -154,8 +154,8 @@ class Mailbox:
         return first
 
     def _coalesce(self, message: Any, key: Hashable) -> bool:
-        if self._by_key is None:
-            self._by_key = {}
+        if self._by_key is None or self._keys is None:
+            self._by_key, self._keys = {}, {}
         waiting = self._by_key.get(key)
         if waiting is not None:
             waiting.message = message
@@ -163,7 +163,7 @@ class Mailbox:
         if len(self) >= self.limit:
             return False
         letter = Letter(message)
-        letter.coalesced_as = key
         self._by_key[key] = letter
+        self._keys[letter] = key
         self.force(letter)
         return True

@@ -61,7 +61,6 @@ class RouterRef:
             reason = self._router.bury(self.id, message, Reason.OVERFLOW)
             raise error_for(self.id, reason) from None
         except asyncio.CancelledError:
-            _look_at(room)
             cell.mailbox.wake_senders()  # the room it was woken for is another's now
             raise
         finally:
@@ -85,9 +84,6 @@ class RouterRef:
         bucket = world.asks.add(future, self.id, deadline)
         try:
             return await future
-        except asyncio.CancelledError:
-            _look_at(future)
-            raise
         finally:
             bucket.pop(future, None)
 
@@ -108,9 +104,3 @@ class RouterRef:
         if within <= 0:
             raise error_for(self.id, Reason.EXPIRED)
         return await router.transport.ask(self.id, message, within=within)
-
-
-def _look_at(future: asyncio.Future[Any]) -> None:
-    """Nobody will read this answer: keep asyncio from reporting an error in it as unread."""
-    if future.done() and not future.cancelled():
-        future.exception()

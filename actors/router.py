@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskStatus
 
-from actors.actor import ActorId, Letter, Ref
+from actors.actor import Actor, ActorId, Letter, Ref
 from actors.cell import Cell
 from actors.errors import Reason, error_for
 from actors.ref import RouterRef
@@ -51,7 +51,7 @@ class Router:
         self._hooks = Hooks(on_crash, on_enter, observe)
         self._drain_within_s = drain_within_s
         self._populations = {kind.name: Population(kind) for kind in kinds}
-        self._strays = Population(Kind("elsewhere", _no_actor))
+        self._strays = Population(Kind("elsewhere", lambda key: Actor[Any]()))
         self._dead_letters = DeadLetters()
         self._exit = AsyncExitStack()
         self._world: World | None = None
@@ -224,7 +224,3 @@ class Router:
 
     def _cells(self) -> list[Cell]:
         return [cell for each in self._populations.values() for cell in each.cells.values()]
-
-
-def _no_actor(key: str) -> Any:
-    raise LookupError(key)

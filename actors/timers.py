@@ -21,13 +21,14 @@ EARLY_S = 0.001
 class Wheel(Generic[K, V]):
     """Calls `on_due(key, value)` when the moment of an entry has come."""
 
-    __slots__ = ("_buckets", "_loop", "_on_due", "_tick_s", "_ticks", "_timer")
+    __slots__ = ("_buckets", "_loop", "_on_due", "_tick_s", "_ticks", "_ticks_per_s", "_timer")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, tick_s: float, on_due: Callable[[K, V], None]
     ) -> None:
         self._loop = loop
         self._tick_s = tick_s
+        self._ticks_per_s = 1 / tick_s
         self._on_due = on_due
         self._buckets: dict[int, dict[K, V]] = {}
         self._ticks: list[int] = []
@@ -35,7 +36,7 @@ class Wheel(Generic[K, V]):
 
     def add(self, key: K, value: V, at: float) -> dict[K, V]:
         """Enter it for loop time `at`; `.pop(key, None)` on what is returned takes it out."""
-        tick = int(at / self._tick_s) + 1
+        tick = int(at * self._ticks_per_s) + 1
         bucket = self._buckets.get(tick)
         if bucket is None:
             bucket = self._buckets[tick] = {}

@@ -73,4 +73,4 @@ def show(name: str, where: dict[str, object], figures: dict[str, object]) -> Non
     rows = [f"| {key} | {value} |" for key, value in {**figures, **where}.items()]
     table = "\n".join([f"# {name}", "", "| what | figure |", "| --- | --- |", *rows, ""])
     (RESULTS / f"{name}.md").write_text(table)
-    print(table)  # noqa: T201  # the result is what the command is for
+    print(table)  # the result is what the command is for

@@ -48,21 +48,25 @@ class Shop:
         link = await self._accounts.make_link(username)
         return (await self._accounts.redeem_link(link)).token
 
-    def cpu_seconds(self) -> float:
-        """CPU time the server has used so far, without its databases."""
-        fields = Path(f"/proc/{self.process_id}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def memory_kib(self) -> int:
-        status = Path(f"/proc/{self.process_id}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])  # type: ignore[index]
+def cpu_seconds(process_id: int) -> float:
+    """CPU time a process has used so far."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_kib(process_id: int) -> int:
+    """Resident memory of a process."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+)", status)
+    return int(found[1]) if found else 0
 
 
 @asynccontextmanager
 async def open_shop(server_cpus: set[int] | None = None) -> AsyncIterator[Shop]:
     """A server of its own on a free port, pinned where that is asked for; gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="kefu-bench-", dir="/tmp"))
-    folder.chmod(0o755)
+    os.chmod(folder, 0o755)
     try:
         async with open_embedded(folder / "data", on_progress=lambda _words: None) as stores:
             process = await asyncio.create_subprocess_exec(

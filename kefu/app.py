@@ -38,15 +38,16 @@ from kefu.dispatch import actor as dispatch_actor
 from kefu.dispatch import messages as dispatch
 from kefu.entropy import Entropy, SystemEntropy
 from kefu.gateway import health, pages, server
+from kefu.gateway.body_limit import BodyLimit
 from kefu.gateway.http_metrics import HttpMetrics
 from kefu.gateway.hub import Hub
-from kefu.gateway.metrics import Metrics
+from kefu.gateway.metrics import Metrics, Reading
 from kefu.gateway.ports import Backstage
 from kefu.gateway.problems import EXCEPTION_HANDLERS
 from kefu.gateway.sockets import Door, Socket
 from kefu.settings import Settings
 from kefu.storage import migrate
-from kefu.storage.database import connected
+from kefu.storage.database import CONNECT_LIMIT_S, connected, translated
 from kefu.storage.journal import Journal
 from kefu.storage.ownership import claim_slots, hold_database
 from kefu.storage.pings import ping_postgres, ping_redis
@@ -99,16 +100,19 @@ async def open_app(
     database_url = stores.addresses.database_url.reveal()
     async with connected(stores.pool) as connection:
         await migrate.upgrade(connection, on_progress=tell_progress)
-    owner = await asyncpg.connect(database_url)
+    with translated():
+        owner = await asyncpg.connect(database_url, timeout=CONNECT_LIMIT_S)
     try:
         await hold_database(owner)
-        epochs = await claim_slots(owner, f"{socket.gethostname()}:{os.getpid()}")
+        instance = f"{socket.gethostname()}:{os.getpid()}"
+        epochs = await claim_slots(owner, instance)
         accounts, tokens = await _accounts(settings, stores, clock, entropy)
         metrics, hub = Metrics(), Hub()
         journal = Journal(lambda: asyncpg.connect(database_url), on_commit=metrics.note_commit)
         chats = PostgresChats(stores.pool)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(journal.run)
+            tasks.start_soon(metrics.measure_lag)
             world = conversation_ports.World(
                 chats=chats,
                 journal=journal,
@@ -129,8 +133,10 @@ async def open_app(
                     frame_rate=settings.max_frame_rate,
                     frame_burst=settings.max_frame_burst,
                 )
-                metrics.add_live(lambda: _gauges(router, journal))
-                asgi = _asgi(settings, stores, backstage, accounts, tokens, entropy, router)
+                metrics.add_live(lambda: _readings(router, journal))
+                asgi = _asgi(
+                    settings, stores, backstage, accounts, tokens, entropy, router, instance
+                )
                 yield App(asgi, accounts, tokens, router)
             tasks.cancel_scope.cancel()
     finally:
@@ -180,9 +186,9 @@ def _bind_actor(actor: ActorId) -> None:
     logs.actor.set(str(actor))
 
 
-def _gauges(router: Router, journal: Journal) -> Iterable[tuple[str, str, dict[str, str], float]]:
-    yield "kefu_journal_depth", "Entries waiting for a commit.", {}, journal.depth
-    yield from health.tree_gauges(router.tree())
+def _readings(router: Router, journal: Journal) -> Iterable[Reading]:
+    yield Reading("kefu_journal_depth", "Entries waiting for a commit.", {}, journal.depth)
+    yield from health.tree_readings(router.tree())
 
 
 def _asgi(
@@ -193,6 +199,7 @@ def _asgi(
     tokens: Tokens,
     entropy: Entropy,
     router: Router,
+    instance: str,
 ) -> Starlette:
     door = Door(
         accounts=accounts,
@@ -215,7 +222,9 @@ def _asgi(
         WebSocketRoute("/ws/chat", chat),
         WebSocketRoute("/ws/workbench", workbench),
         *agent_routes.routes(accounts),
-        *health.routes(state, backstage.metrics, router.tree, authenticate, settings.ops_token),
+        *health.routes(
+            state, backstage.metrics, router.tree, authenticate, settings.ops_token, instance
+        ),
         *pages.routes(
             pages.dist(),
             allowed_origins=frozenset(settings.allowed_origins),
@@ -225,6 +234,8 @@ def _asgi(
     return Starlette(
         routes=routes,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[Middleware(HttpMetrics, metrics=backstage.metrics, clock=backstage.clock)],
-        max_body_size=BODY_BYTES,
+        middleware=[
+            Middleware(HttpMetrics, metrics=backstage.metrics, clock=backstage.clock),
+            Middleware(BodyLimit, limit_bytes=BODY_BYTES),
+        ],
     )

@@ -1,13 +1,14 @@
 """Who an agent is and what signing in looks like, over HTTP.
 
 Sign-in and refresh answer flat (`token` next to `success`); everything else answers `data`.
+Colleagues, administration and teams are in staff.py.
 """
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from protocol.agent import AgentStatusName
 from protocol.limits import NO_NUL
@@ -15,14 +16,23 @@ from protocol.limits import NO_NUL
 ACCESS_TOKEN_S: Final = 3600
 TOKEN_BYTES: Final = 8 * 1024
 
+# Text with at least one character that can be seen.
+WORDS: Final = r"^[^\x00]*[^\x00\s][^\x00]*$"
+# A picture of the web or of this server; never `javascript:`.
+_PICTURE: Final = r"^(https?:/)?/[^\s\x00]+$"
+
 Username = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
-DisplayName = Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
+DisplayName = Annotated[str, Meta(min_length=1, max_length=100, pattern=WORDS)]
+AvatarUrl = Annotated[str, Meta(max_length=2000, pattern=_PICTURE)]
+StatusNote = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
 Password = Annotated[str, Meta(min_length=1, max_length=128)]
 TokenText = Annotated[str, Meta(min_length=1, max_length=TOKEN_BYTES)]
 MaxSessions = Annotated[int, Meta(ge=1, le=50)]
 
 Role = Literal["agent", "supervisor", "admin"]
 Permission = Literal[
+    "account.own",
+    "colleagues.read",
     "chats.answer",
     "history.read",
     "quick_replies.write",
@@ -30,22 +40,37 @@ Permission = Literal[
     "reports.read",
     "agents.read",
     "agents.write",
+    "teams.write",
     "customers.erase",
     "audit.read",
     "settings.write",
 ]
 
-_AGENT: Final[tuple[Permission, ...]] = ("chats.answer", "history.read", "quick_replies.write")
+_AGENT: Final[tuple[Permission, ...]] = (
+    "account.own",
+    "colleagues.read",
+    "chats.answer",
+    "history.read",
+    "quick_replies.write",
+)
 _SUPERVISOR: Final[tuple[Permission, ...]] = (
     *_AGENT,
     "chats.supervise",
     "reports.read",
     "agents.read",
 )
+_ADMIN: Final[tuple[Permission, ...]] = (
+    *_SUPERVISOR,
+    "agents.write",
+    "teams.write",
+    "customers.erase",
+    "audit.read",
+    "settings.write",
+)
 PERMISSIONS: Final[dict[Role, tuple[Permission, ...]]] = {
     "agent": _AGENT,
     "supervisor": _SUPERVISOR,
-    "admin": (*_SUPERVISOR, "agents.write", "customers.erase", "audit.read", "settings.write"),
+    "admin": _ADMIN,
 }
 
 
@@ -63,13 +88,8 @@ class Agent(Struct, frozen=True):
     is_active: bool
     created_at: datetime
     last_login_at: datetime | None = field(name="last_login")
-
-
-class NewAgent(Struct, frozen=True):
-    username: Username
-    name: DisplayName
-    role: Role = "agent"
-    max_sessions: MaxSessions = 5
+    skills: tuple[str, ...]
+    team_ids: tuple[UUID, ...]
 
 
 class Login(Struct, frozen=True):
@@ -101,6 +121,28 @@ class Profile(Agent, frozen=True):
     permissions: tuple[Permission, ...]
 
 
-class ProfileAnswer(Struct, frozen=True):
-    data: Profile
-    success: bool = True
+class ChangeProfile(Struct, frozen=True):
+    """What agents may change about themselves; what is left out stays."""
+
+    name: DisplayName | UnsetType = UNSET
+    avatar_url: AvatarUrl | UnsetType | None = UNSET
+
+
+class ChangePassword(Struct, frozen=True):
+    """`old_password` may be left out by an agent who has none yet and came by link."""
+
+    new_password: Password
+    old_password: Password | None = None
+
+
+class ChooseStatus(Struct, frozen=True):
+    status: AgentStatusName
+    note: StatusNote | None = None
+
+
+class OwnStatus(Struct, frozen=True):
+    """`status` is what others see, offline without a socket; `chosen` is what the agent said."""
+
+    status: AgentStatusName
+    chosen: AgentStatusName
+    note: str | None

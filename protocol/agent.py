@@ -13,7 +13,7 @@ from protocol.customer import (
     SendMessage,
     Typing,
 )
-from protocol.limits import Content, FrameId, Reason, Seq
+from protocol.limits import Content, FeedId, FrameId, Reason, Seq
 
 AgentStatusName = Literal["online", "busy", "break", "lunch", "training", "offline"]
 
@@ -109,7 +109,7 @@ class Whisper(Struct, frozen=True, tag_field="type", tag="whisper"):
 
 class FeedPoint(Struct, frozen=True, omit_defaults=True):
     last_feed_seq: Seq | None = None
-    feed_id: str | None = None
+    feed_id: FeedId | None = None
 
 
 class SubscribeQueue(Struct, frozen=True, tag_field="type", tag="subscribe_queue"):

@@ -13,6 +13,7 @@ class ErrorCode(StrEnum):
     CONTENT_TOO_LONG = "CONTENT_TOO_LONG"
     UNSUPPORTED_MESSAGE_TYPE = "UNSUPPORTED_MESSAGE_TYPE"
     CHAT_ID_REQUIRED = "CHAT_ID_REQUIRED"
+    NO_FIELDS_TO_UPDATE = "NO_FIELDS_TO_UPDATE"
     UNAUTHORIZED = "UNAUTHORIZED"
     FORBIDDEN = "FORBIDDEN"
     CHAT_NOT_FOUND = "CHAT_NOT_FOUND"
@@ -48,6 +49,7 @@ ERRORS: Final[dict[ErrorCode, Explanation]] = {
         400, "A message is of type text, image or product."
     ),
     ErrorCode.CHAT_ID_REQUIRED: Explanation(400, "Say which chat: you have none or several open."),
+    ErrorCode.NO_FIELDS_TO_UPDATE: Explanation(400, "Nothing that may be changed was given."),
     ErrorCode.UNAUTHORIZED: Explanation(401, "Please sign in (again)."),
     ErrorCode.FORBIDDEN: Explanation(403, "Your role does not allow this."),
     ErrorCode.CHAT_NOT_FOUND: Explanation(404, "There is no such chat."),

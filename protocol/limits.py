@@ -15,6 +15,7 @@ RESYNC_MESSAGES: Final = 50
 NO_NUL: Final = r"^[^\x00]*$"
 
 FrameId = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
+FeedId = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
 ClientMessageId = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
 Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_CHARS, pattern=NO_NUL)]
 Topic = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]

@@ -1,4 +1,4 @@
-"""Agents' accounts: making them, signing in and out, and staying signed in.
+"""Every way in for an agent, and staying signed in.
 
 An unknown name, a wrong password and a deactivated agent get the same answer after the same work.
 A refresh token is good once: seen again after it was exchanged, it has been copied, and the whole
@@ -7,9 +7,8 @@ session ends. Two exchanges that overlap are no theft: one wins, the other is re
 
 import hashlib
 import hmac
-import ipaddress
 import logging
-import math
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -18,22 +17,20 @@ import msgspec
 from msgspec import Struct
 
 from kefu.agents import store
+from kefu.agents.attempts import Attempts, household
 from kefu.agents.passwords import Passwords, require_good
+from kefu.agents.staff import store as staff_store
+from kefu.agents.staff.roster import LIST_LIMIT, new_agent
 from kefu.agents.tokens import REFRESH_TOKEN_S, AgentIdentity, CustomerIdentity, Tokens
 from kefu.clock import Clock
 from kefu.entropy import Entropy
 from kefu.errors import Problem
 from kefu.secret import Secret
 from kefu.storage.database import Connection, DatabasePool, connected, transaction
-from protocol.accounts import Agent, NewAgent, SignedIn
+from protocol.accounts import Agent, SignedIn
 from protocol.codes import ErrorCode
 
-LOCK: Final = timedelta(minutes=15)
 LINK_LIFE: Final = timedelta(minutes=15)
-# Failures within LOCK of the first; the limit-th one locks for as long again.
-FAILURES_PER_USERNAME: Final = 5
-FAILURES_PER_ADDRESS: Final = 20
-LIST_LIMIT: Final = 200
 
 _WRONG: Final = "The username or the password is wrong."
 _LINK_SPENT: Final = "This sign-in link has been used or has expired; ask for a new one."
@@ -58,7 +55,7 @@ async def ensure_secrets(pool: DatabasePool, entropy: Entropy, shop_secret: Secr
 
 
 class Accounts:
-    """Every way in for an agent."""
+    """`on_signed_out` is told every session that ends here, after it is durable."""
 
     def __init__(
         self,
@@ -67,12 +64,16 @@ class Accounts:
         passwords: Passwords,
         clock: Clock,
         entropy: Entropy,
+        *,
+        on_signed_out: Callable[[UUID], None] = lambda _session_id: None,
     ) -> None:
         self._pool = pool
         self._tokens = tokens
         self._passwords = passwords
         self._clock = clock
         self._entropy = entropy
+        self._attempts = Attempts(clock)
+        self._on_signed_out = on_signed_out
 
     async def create(
         self,
@@ -86,13 +87,13 @@ class Accounts:
 
         Raises `Problem`: INVALID_MESSAGE for a bad field, UNPROCESSABLE for a name that is taken.
         """
-        new = _new_agent(username, name, role, max_sessions)
+        new = new_agent(username, name, role, max_sessions)
         hashed = None
         if password is not None:
             require_good(password, username)
             hashed = await self._passwords.hash(password)
         async with connected(self._pool) as connection:
-            agent = await store.insert_agent(
+            agent = await staff_store.insert_agent(
                 connection, self._entropy.uuid(), new, hashed, self._clock.now()
             )
         if agent is None:
@@ -102,14 +103,14 @@ class Accounts:
     async def list(self, *, after: str = "", limit: int = LIST_LIMIT) -> tuple[Agent, ...]:
         """Agents by username, at most `limit`, beginning behind the username `after`."""
         async with connected(self._pool) as connection:
-            return await store.list_agents(connection, after, min(limit, LIST_LIMIT))
+            return await staff_store.list_agents(connection, after, min(limit, LIST_LIMIT))
 
     async def sign_in(self, username: str, password: str, address: str) -> SignedIn:
         """Raises `Problem`: UNAUTHORIZED, or RATE_LIMITED while the name or address is locked."""
-        place = _network(address)
+        place = household(address)
         async with connected(self._pool) as connection:
-            await self._count_attempt(connection, "address", place)
-            await self._count_attempt(connection, "username", username)
+            await self._attempts.count(connection, "address", place)
+            await self._attempts.count(connection, "username", username)
             known = await store.find_credentials(connection, username)
         hashed = None if known is None else known.password_hash
         try:
@@ -122,6 +123,8 @@ class Accounts:
                 await self._take_back(username, place)
             raise
         async with transaction(self._pool) as connection:
+            if not await store.lock_credentials(connection, known.agent.id, hashed):
+                raise Problem(ErrorCode.UNAUTHORIZED, _WRONG)  # changed while it was checked
             await store.take_attempt_back(connection, "address", place)
             await store.forget_attempts(connection, "username", username)
             if upgraded is not None:
@@ -139,7 +142,7 @@ class Accounts:
             if known is None:
                 raise Problem(ErrorCode.AGENT_NOT_FOUND, "There is no active agent of this name.")
             expires_at = self._clock.now() + LINK_LIFE
-            await store.replace_link(connection, _sha256(link), known.agent.id, expires_at)
+            await staff_store.replace_link(connection, _sha256(link), known.agent.id, expires_at)
         return link
 
     async def redeem_link(self, link: str) -> SignedIn:
@@ -163,6 +166,7 @@ class Accounts:
             if not hmac.compare_digest(session.refresh_hash, old_hash):
                 await store.revoke_session(connection, session_id, now, "reused")
                 _log.warning("refresh_token_reused", extra={"agent_id": str(session.agent.id)})
+                self._on_signed_out(session_id)
                 raise Problem(ErrorCode.UNAUTHORIZED)
             has_won = await store.rotate_session(
                 connection, session_id, old_hash, _sha256(renewed), _refresh_end(now)
@@ -171,14 +175,10 @@ class Accounts:
                 raise Problem(ErrorCode.UNAUTHORIZED)
         return self._signed_in(session.agent, session_id, renewed)
 
-    async def sign_out(self, session_id: UUID) -> None:
-        """End a session: its tokens count no more. Ending it again does nothing."""
+    async def ended(self, session_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Those of the sessions that are over, wherever and however they were ended."""
         async with connected(self._pool) as connection:
-            await store.revoke_session(connection, session_id, self._clock.now(), "signed_out")
-
-    async def is_revoked(self, session_id: UUID) -> bool:
-        """Whether a session has ended, for whatever reason; an unknown one has."""
-        return await self._session(session_id) is None
+            return await store.ended_sessions(connection, session_ids, self._clock.now())
 
     async def identify(self, token: str) -> CustomerIdentity | AgentIdentity:
         """Who comes with this token; an agent's session must not have ended.
@@ -230,44 +230,10 @@ class Accounts:
         access = self._tokens.agent_access(agent, session_id)
         return SignedIn(token=access, refresh_token=refresh_token, agent=agent)
 
-    async def _count_attempt(
-        self, connection: Connection, kind: store.AttemptKind, key: str
-    ) -> None:
-        now = self._clock.now()
-        limit = FAILURES_PER_USERNAME if kind == "username" else FAILURES_PER_ADDRESS
-        await store.sweep_attempts(connection, now - 2 * LOCK)
-        if await store.count_attempt(
-            connection, kind, key, now=now, since=now - LOCK, limit=limit, lock_until=now + LOCK
-        ):
-            return
-        until = await store.locked_until(connection, kind, key)
-        left_s = max(1, math.ceil((until - now).total_seconds())) if until is not None else 1
-        raise Problem(
-            ErrorCode.RATE_LIMITED,
-            f"Too many failed sign-ins; please try again in about {math.ceil(left_s / 60)} min.",
-            retry_after_s=left_s,
-        )
-
     async def _take_back(self, username: str, place: str) -> None:
         async with connected(self._pool) as connection:
             await store.take_attempt_back(connection, "address", place)
             await store.take_attempt_back(connection, "username", username)
-
-
-def _new_agent(username: str, name: str, role: str, max_sessions: int) -> NewAgent:
-    fields = {
-        "username": username,
-        "name": name.strip(),
-        "role": role,
-        "max_sessions": max_sessions,
-    }
-    try:
-        new = msgspec.convert(fields, NewAgent)
-    except msgspec.ValidationError as error:
-        raise Problem(ErrorCode.INVALID_MESSAGE, str(error)) from None
-    if not username.isprintable() or any(c.isspace() for c in username):
-        raise Problem(ErrorCode.INVALID_MESSAGE, "A username has no spaces.")
-    return new
 
 
 def _as_of_now(claimed: AgentIdentity, agent: Agent) -> AgentIdentity:
@@ -275,19 +241,6 @@ def _as_of_now(claimed: AgentIdentity, agent: Agent) -> AgentIdentity:
     return msgspec.structs.replace(
         claimed, username=agent.username, name=agent.name, role=agent.role
     )
-
-
-def _network(address: str) -> str:
-    """One household's addresses as one: an IPv6 subscriber has a whole /64 to try from."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:64]
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed.packed[:8] + bytes(8), 64)))
 
 
 def _sha256(text: str) -> bytes:

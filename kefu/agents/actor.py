@@ -36,6 +36,7 @@ LEFT_AFTER_S: Final = 15.0
 OFFER_S: Final = 30.0
 CONVERSATION_WITHIN_S: Final = 8.0
 DOUBT_S: Final = 15.0
+COMPARE_S: Final = 60.0
 OFFER_LIMIT: Final = 20
 OutcomeName = Literal["transferred", "offered", "declined", "expired"]
 
@@ -85,9 +86,13 @@ class AgentActor(Actor[AgentMessage]):
             case messages.AnswerOffer():
                 return await self._answer_offer(desk, message)
             case messages.OfferExpired(request_id=request_id):
-                self._expire(desk, request_id)
+                offer = desk.find_offer(request_id)
+                if offer is not None:
+                    self._close_offer(offer, "expired")
             case messages.PlaceDoubtful(chat_id=chat_id):
                 await self._settle_doubt(desk, chat_id)
+            case messages.Compare():
+                await self._compare(desk)
         return None
 
     # --- presence ---------------------------------------------------------------------------------
@@ -97,6 +102,7 @@ class AgentActor(Actor[AgentMessage]):
         if not desk.is_present and desk.chosen == "offline":  # signing in again is coming back
             desk = state.choose(desk, "online", None)
         self._move(state.connect(desk, connection_id))
+        self.context.remind("compare", COMPARE_S, messages.Compare())
         return dict(desk.active)
 
     async def _set_status(self, desk: Desk, message: messages.SetStatus) -> Verdict:
@@ -110,7 +116,23 @@ class AgentActor(Actor[AgentMessage]):
     def _move(self, desk: Desk) -> None:
         before, self._desk = self._desk, desk
         if before is None or _presence(before) != _presence(desk):
-            self._queue().tell(dispatch.PresenceChanged(_presence(desk)))
+            self._tell_presence(desk)
+
+    def _tell_presence(self, desk: Desk) -> None:
+        self._queue().tell(dispatch.PresenceChanged(_presence(desk)))
+
+    async def _compare(self, desk: Desk) -> None:
+        """A chat's coming or going may have got lost on the way; the store is never behind."""
+        if not desk.is_present:
+            return
+        self.context.remind("compare", COMPARE_S, messages.Compare())
+        try:
+            stored = await self._world.desks.load(desk.agent_id)
+        except StoreUnavailable:
+            return
+        if stored is not None:
+            self._desk = state.refresh(desk, stored)
+        self._tell_presence(self._desk or desk)
 
     # --- chats coming in --------------------------------------------------------------------------
 
@@ -140,14 +162,17 @@ class AgentActor(Actor[AgentMessage]):
         try:
             outcome = await conversation.ask(command, within=CONVERSATION_WITHIN_S)
         except ActorError:
+            outcome = conversations.Refusal(ErrorCode.OVERLOADED)
+            self._refuse(message, ErrorCode.OVERLOADED)
+        if not isinstance(outcome, conversations.Refusal):
+            self._move(state.assign(self._desk, chat_id, customer_id))
+            return Verdict()
+        if outcome.code is ErrorCode.OVERLOADED:  # it may have come all the same
             doubt = messages.PlaceDoubtful(chat_id)
             self.context.remind(f"doubt-{chat_id}", DOUBT_S, doubt)
-            return self._refuse(message, ErrorCode.OVERLOADED)
-        if isinstance(outcome, conversations.Refusal):
+        else:
             self._desk = state.unreserve(self._desk, chat_id)
-            return Verdict(outcome.code)
-        self._move(state.assign(self._desk, chat_id, customer_id))
-        return Verdict()
+        return Verdict(outcome.code)
 
     async def _settle_doubt(self, desk: Desk, chat_id: UUID) -> None:
         try:
@@ -155,10 +180,8 @@ class AgentActor(Actor[AgentMessage]):
         except StoreUnavailable:
             self.context.remind(f"doubt-{chat_id}", DOUBT_S, messages.PlaceDoubtful(chat_id))
             return
-        if stored is not None and chat_id in stored.active:
-            self._move(state.assign(desk, chat_id, stored.active[chat_id]))
-        else:
-            self._move(state.unreserve(desk, chat_id))
+        desk = state.unreserve(desk, chat_id)
+        self._move(state.refresh(desk, stored) if stored is not None else desk)
 
     # --- transfers --------------------------------------------------------------------------------
 
@@ -192,8 +215,9 @@ class AgentActor(Actor[AgentMessage]):
     async def _make_offer(self, desk: Desk, offer: Offer, message: messages.Receive) -> Verdict:
         if len(desk.offers) >= OFFER_LIMIT:
             return self._refuse(message, ErrorCode.AGENT_AT_CAPACITY)
-        if not await self._is_theirs(offer):
-            return self._refuse(message, ErrorCode.CHAT_NOT_FOUND)
+        refused = await self._why_not_theirs(offer)
+        if refused is not None:
+            return self._refuse(message, refused)
         self._desk = state.add_offer(desk, offer)
         expired = messages.OfferExpired(offer.request_id)
         self.context.remind(f"offer-{offer.request_id}", OFFER_S, expired)
@@ -211,25 +235,30 @@ class AgentActor(Actor[AgentMessage]):
         return Verdict()
 
     async def _answer_offer(self, desk: Desk, message: messages.AnswerOffer) -> Verdict:
-        desk, offer = state.take_offer(desk, message.request_id)
+        offer = desk.find_offer(message.request_id)
         if offer is None:
             return self._refuse(message, ErrorCode.CHAT_NOT_FOUND)
-        if message.is_accepted and not desk.has_place_for(offer.chat_id):
-            return self._refuse(message, ErrorCode.AGENT_AT_CAPACITY)
-        self._desk = desk
-        self.context.forget(f"offer-{offer.request_id}")
         if not message.is_accepted:
-            self._tell_sender(offer, "declined")
+            self._close_offer(offer, "declined")
             self._reply(message.origin, self._result(offer, "declined"))
             return Verdict()
+        if not desk.has_place_for(offer.chat_id):
+            return self._refuse(message, ErrorCode.AGENT_AT_CAPACITY)
         command = self._transfer(desk, offer, message.origin)
         verdict = await self._ask_for(offer.chat_id, offer.customer_id, command, message)
-        if verdict.refused is None:
-            self._tell_sender(offer, "transferred")
+        if verdict.refused is not ErrorCode.OVERLOADED:  # else the offer stands: try again
+            self._close_offer(offer, "transferred" if verdict.refused is None else "expired")
         return verdict
 
-    async def _is_theirs(self, offer: Offer) -> bool:
-        """Whether the colleague is in charge of what they offer (a supervisor may offer any)."""
+    def _close_offer(self, offer: Offer, outcome: OutcomeName) -> None:
+        assert self._desk is not None
+        self._desk = state.drop_offer(self._desk, offer)
+        self.context.forget(f"offer-{offer.request_id}")
+        topics = (agent_topic(offer.from_agent_id),)
+        self._world.publisher.publish(topics, self._result(offer, outcome))
+
+    async def _why_not_theirs(self, offer: Offer) -> ErrorCode | None:
+        """None when the colleague is in charge of what they offer (a supervisor of any chat)."""
         viewer = conversations.Party("agent", offer.from_agent_id, offer.from_agent_name)
         conversation = self.context.ref(conversations.KIND, str(offer.customer_id))
         try:
@@ -237,12 +266,13 @@ class AgentActor(Actor[AgentMessage]):
                 conversations.Describe(viewer, offer.chat_id), within=CONVERSATION_WITHIN_S
             )
         except ActorError:
-            return False
-        if isinstance(found, conversations.Refusal) or found.status != "active":
-            return False
-        return offer.is_supervisor or (
-            found.agent is not None and found.agent.id == offer.from_agent_id
-        )
+            return ErrorCode.OVERLOADED
+        if isinstance(found, conversations.Refusal):
+            return found.code
+        is_theirs = found.agent is not None and found.agent.id == offer.from_agent_id
+        if found.status != "active" or not (is_theirs or offer.is_supervisor):
+            return ErrorCode.CHAT_NOT_FOUND
+        return None
 
     def _transfer(self, desk: Desk, offer: Offer, origin: Origin) -> conversations.TransferChat:
         by = conversations.Party(
@@ -250,15 +280,6 @@ class AgentActor(Actor[AgentMessage]):
         )
         seat = conversations.AgentSeat(desk.agent_id, desk.name, desk.avatar_url)
         return conversations.TransferChat(origin, by, seat, offer.chat_id, offer.reason, offer.note)
-
-    def _expire(self, desk: Desk, request_id: UUID) -> None:
-        self._desk, offer = state.take_offer(desk, request_id)
-        if offer is not None:
-            self._tell_sender(offer, "expired")
-
-    def _tell_sender(self, offer: Offer, outcome: OutcomeName) -> None:
-        topics = (agent_topic(offer.from_agent_id),)
-        self._world.publisher.publish(topics, self._result(offer, outcome))
 
     def _result(self, offer: Offer, outcome: OutcomeName) -> TransferResult:
         payload = TransferOutcome(

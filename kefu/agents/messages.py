@@ -96,6 +96,10 @@ class PlaceDoubtful(Struct, frozen=True):
     chat_id: UUID
 
 
+class Compare(Struct, frozen=True):
+    """The actor's reminder to itself: the store may know of chats that nobody told us about."""
+
+
 class LeftForGood(Struct, frozen=True):
     """The actor's reminder to itself: the last socket closed a while ago."""
 
@@ -112,5 +116,6 @@ AgentMessage = (
     | ChatFreed
     | OfferExpired
     | PlaceDoubtful
+    | Compare
     | LeftForGood
 )

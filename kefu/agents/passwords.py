@@ -2,12 +2,15 @@
 
 argon2id with 19 MiB and two passes takes about 30 ms of one core, so it runs in threads, two at a
 time, with a bounded line before them. A name nobody has costs exactly as much as a wrong password:
-it is checked against a decoy.
+it is checked against a decoy. Hashes of older systems (bcrypt) are checked, and made anew at the
+first sign-in; until then such a name can be told from others by its time.
 """
 
+import re
 from typing import Final
 
 import anyio.to_thread
+import bcrypt
 from anyio import CapacityLimiter
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,6 +23,11 @@ MIN_CHARS: Final = 8
 MAX_CHARS: Final = 128
 AT_ONCE: Final = 2
 WAITING: Final = 64  # about a second of work
+
+# bcrypt reads 72 bytes of a password; its cost doubles with each step, 14 is about a second.
+_BCRYPT: Final = re.compile(r"\$2[abxy]?\$(\d\d)\$")
+BCRYPT_BYTES: Final = 72
+MAX_BCRYPT_COST: Final = 14
 
 # The ones people really use that pass "letters and digits"; compared in lower case.
 _COMMON: Final = frozenset(
@@ -34,11 +42,11 @@ _COMMON: Final = frozenset(
 )
 
 
-def require_good(password: str, username: str) -> None:
-    """Raises `Problem(INVALID_MESSAGE)` saying what is wrong with a new password."""
+def require_good(password: str, username: str, *, field: str = "password") -> None:
+    """Raises `Problem(INVALID_MESSAGE)` saying what is wrong with the new password in `field`."""
     wrong = _objection(password, username)
     if wrong is not None:
-        raise Problem(ErrorCode.INVALID_MESSAGE, wrong, fields={"password": wrong})
+        raise Problem(ErrorCode.INVALID_MESSAGE, wrong, fields={field: wrong})
 
 
 def _objection(password: str, username: str) -> str | None:
@@ -79,18 +87,31 @@ class Passwords:
 
     def verify(self, hashed: str, password: str) -> bool:
         """The 30 ms of work; blocks its thread."""
+        if _BCRYPT.match(hashed):
+            return _verify_bcrypt(hashed, password)
         try:
             return self._argon2.verify(hashed, password)
         except (VerificationError, InvalidHashError):
             return False
 
     async def upgraded(self, password: str, hashed: str) -> str | None:
-        """The hash to keep instead when `hashed` was made with other parameters than today's.
+        """The hash to keep instead when `hashed` was made in another way than today's.
 
         Raises `Problem(OVERLOADED)` when too many are waiting.
         """
-        return await self.hash(password) if self._argon2.check_needs_rehash(hashed) else None
+        is_old = _BCRYPT.match(hashed) or self._argon2.check_needs_rehash(hashed)
+        return await self.hash(password) if is_old else None
 
     def _require_room(self) -> None:
         if self._limiter.statistics().tasks_waiting >= WAITING:
             raise Problem(ErrorCode.OVERLOADED, retry_after_s=1.0)
+
+
+def _verify_bcrypt(hashed: str, password: str) -> bool:
+    cost = _BCRYPT.match(hashed)
+    if cost is None or int(cost[1]) > MAX_BCRYPT_COST:
+        return False
+    try:
+        return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], hashed.encode())
+    except ValueError:  # no bcrypt hash after all
+        return False

@@ -52,6 +52,9 @@ class Desk(Struct, frozen=True):
         is_held = chat_id in self.active or chat_id in self.reserved
         return is_held or self.taken_count < self.max_sessions
 
+    def find_offer(self, request_id: UUID) -> Offer | None:
+        return next((offer for offer in self.offers if offer.request_id == request_id), None)
+
 
 def connect(desk: Desk, connection_id: str) -> Desk:
     return replace(desk, connections=desk.connections | {connection_id}, is_present=True)
@@ -92,12 +95,22 @@ def free(desk: Desk, chat_id: UUID) -> Desk:
     return replace(desk, active=rest, reserved=desk.reserved - {chat_id})
 
 
+def refresh(desk: Desk, stored: Desk) -> Desk:
+    """With all that the store knows better; places held for an answer stay held."""
+    return replace(
+        desk,
+        name=stored.name,
+        avatar_url=stored.avatar_url,
+        max_sessions=stored.max_sessions,
+        active=stored.active,
+        reserved=desk.reserved - stored.active.keys(),
+    )
+
+
 def add_offer(desk: Desk, offer: Offer) -> Desk:
     return replace(desk, offers=(*desk.offers, offer))
 
 
-def take_offer(desk: Desk, request_id: UUID) -> tuple[Desk, Offer | None]:
-    """The desk without the offer, and the offer if it was still there."""
-    found = next((offer for offer in desk.offers if offer.request_id == request_id), None)
-    rest = tuple(offer for offer in desk.offers if offer.request_id != request_id)
-    return replace(desk, offers=rest), found
+def drop_offer(desk: Desk, offer: Offer) -> Desk:
+    rest = tuple(other for other in desk.offers if other.request_id != offer.request_id)
+    return replace(desk, offers=rest)

@@ -4,6 +4,7 @@ Usernames are compared by PostgreSQL's own lower(), everywhere, so that one name
 and one lock. The time is always handed in: nothing here asks the database for it.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -12,10 +13,13 @@ import asyncpg
 from msgspec import Struct
 
 from kefu.storage.database import Connection
-from protocol.accounts import Agent, NewAgent
+from protocol.accounts import Agent
+from protocol.agent import AgentStatusName
 
 AttemptKind = Literal["username", "address"]
-RevokedReason = Literal["signed_out", "reused"]
+RevokedReason = Literal[
+    "signed_out", "reused", "password_changed", "password_reset", "role_changed", "deactivated"
+]
 
 
 class Credentials(Struct, frozen=True):
@@ -35,44 +39,19 @@ class Session(Struct, frozen=True):
 
 AGENT_COLUMNS = """
     agents.id, agents.username, agents.name, agents.avatar_url, agents.role, agents.max_sessions,
-    agents.status, agents.status_note, agents.is_active, agents.created_at, agents.last_login_at
-"""
-
-INSERT_AGENT = f"""
-INSERT INTO agents (id, username, name, role, max_sessions, password_hash, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (lower(username)) DO NOTHING
-RETURNING {AGENT_COLUMNS}
+    agents.status, agents.status_note, agents.is_active, agents.created_at, agents.last_login_at,
+    agents.skills,
+    ARRAY(
+        SELECT team_id FROM team_members WHERE team_members.agent_id = agents.id ORDER BY team_id
+    ) AS team_ids
 """
 
 
-async def insert_agent(
-    connection: Connection, id: UUID, new: NewAgent, password_hash: str | None, now: datetime
-) -> Agent | None:
-    """None when the username is taken."""
-    row = await connection.fetchrow(
-        INSERT_AGENT,
-        id,
-        new.username,
-        new.name,
-        new.role,
-        new.max_sessions,
-        password_hash,
-        now,
-    )
-    return None if row is None else _agent(row)
-
-
-LIST_AGENTS = f"""
-SELECT {AGENT_COLUMNS} FROM agents
-WHERE lower(username) > lower($1)
-ORDER BY lower(username)
-LIMIT $2
-"""
-
-
-async def list_agents(connection: Connection, after: str, limit: int) -> tuple[Agent, ...]:
-    return tuple(_agent(row) for row in await connection.fetch(LIST_AGENTS, after, limit))
+def agent_of(row: asyncpg.Record) -> Agent:
+    """The agent in a row that has AGENT_COLUMNS."""
+    # by the fields' own names, not the wire's: last_login_at
+    fields = {name: row[name] for name in Agent.__struct_fields__}
+    return Agent(**fields | {"skills": tuple(row["skills"]), "team_ids": tuple(row["team_ids"])})
 
 
 FIND_CREDENTIALS = f"""
@@ -83,7 +62,20 @@ WHERE lower(username) = lower($1) AND is_active
 
 async def find_credentials(connection: Connection, username: str) -> Credentials | None:
     row = await connection.fetchrow(FIND_CREDENTIALS, username)
-    return None if row is None else Credentials(_agent(row), row["password_hash"])
+    return None if row is None else Credentials(agent_of(row), row["password_hash"])
+
+
+LOCK_CREDENTIALS = """
+SELECT true FROM agents
+WHERE id = $1 AND password_hash IS NOT DISTINCT FROM $2 AND is_active FOR UPDATE
+"""
+
+
+async def lock_credentials(
+    connection: Connection, agent_id: UUID, password_hash: str | None
+) -> bool:
+    """Whether what was checked still counts; if so it does until the transaction ends."""
+    return bool(await connection.fetchval(LOCK_CREDENTIALS, agent_id, password_hash))
 
 
 UPGRADE_PASSWORD_HASH = """
@@ -106,7 +98,7 @@ RETURNING {AGENT_COLUMNS}
 async def note_sign_in(connection: Connection, agent_id: UUID, now: datetime) -> Agent | None:
     """The agent as of now; None when deactivated meanwhile."""
     row = await connection.fetchrow(NOTE_SIGN_IN, agent_id, now)
-    return None if row is None else _agent(row)
+    return None if row is None else agent_of(row)
 
 
 # The agent's dead sessions go when a new one comes, so that they do not pile up.
@@ -140,7 +132,7 @@ async def find_session(connection: Connection, id: UUID, now: datetime) -> Sessi
     row = await connection.fetchrow(FIND_SESSION, id, now)
     if row is None:
         return None
-    return Session(id=row["session_id"], agent=_agent(row), refresh_hash=row["refresh_hash"])
+    return Session(id=row["session_id"], agent=agent_of(row), refresh_hash=row["refresh_hash"])
 
 
 ROTATE_SESSION = """
@@ -168,6 +160,23 @@ async def revoke_session(
     connection: Connection, id: UUID, now: datetime, reason: RevokedReason
 ) -> None:
     await connection.execute(REVOKE_SESSION, id, now, reason)
+
+
+ENDED_SESSIONS = """
+SELECT asked.id FROM unnest($1::uuid[]) AS asked (id)
+WHERE NOT EXISTS (
+    SELECT FROM agent_sessions JOIN agents ON agents.id = agent_sessions.agent_id
+    WHERE agent_sessions.id = asked.id AND revoked_at IS NULL AND expires_at > $2 AND is_active
+)
+"""
+
+
+async def ended_sessions(
+    connection: Connection, ids: Collection[UUID], now: datetime
+) -> frozenset[UUID]:
+    """Those of the sessions that `find_session` would not find."""
+    rows = await connection.fetch(ENDED_SESSIONS, list(ids), now)
+    return frozenset(row["id"] for row in rows)
 
 
 # An attempt counts as a failure until it is known to have succeeded: guesses sent all at once
@@ -240,19 +249,6 @@ async def sweep_attempts(connection: Connection, before: datetime) -> None:
     await connection.execute(SWEEP_ATTEMPTS, before)
 
 
-# A new link replaces the agent's older ones.
-REPLACE_LINK = """
-WITH older AS (DELETE FROM sign_in_links WHERE agent_id = $2)
-INSERT INTO sign_in_links (token_hash, agent_id, expires_at) VALUES ($1, $2, $3)
-"""
-
-
-async def replace_link(
-    connection: Connection, token_hash: bytes, agent_id: UUID, expires_at: datetime
-) -> None:
-    await connection.execute(REPLACE_LINK, token_hash, agent_id, expires_at)
-
-
 USE_LINK = """
 UPDATE sign_in_links SET used_at = $2
 WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2
@@ -277,11 +273,6 @@ async def keep_secret(connection: Connection, name: str, proposed: str) -> str:
     return value
 
 
-def _agent(row: asyncpg.Record) -> Agent:
-    # by the fields' own names, not the wire's: last_login_at
-    return Agent(**{name: row[name] for name in Agent.__struct_fields__})
-
-
 FIND_AGENT = f"""
 SELECT {AGENT_COLUMNS} FROM agents WHERE id = $1 AND is_active
 """
@@ -289,15 +280,27 @@ SELECT {AGENT_COLUMNS} FROM agents WHERE id = $1 AND is_active
 
 async def find_agent(connection: Connection, agent_id: UUID) -> Agent | None:
     row = await connection.fetchrow(FIND_AGENT, agent_id)
-    return None if row is None else _agent(row)
+    return None if row is None else agent_of(row)
 
 
 SAVE_STATUS = """
-UPDATE agents SET status = $2, status_note = $3 WHERE id = $1
+WITH old AS (SELECT id, name, status, status_note FROM agents WHERE id = $1 FOR UPDATE)
+UPDATE agents SET status = $2, status_note = $3 FROM old WHERE agents.id = old.id
+RETURNING old.name, old.status, old.status_note
 """
 
 
+class StatusBefore(Struct, frozen=True):
+    """Whose status it was, and what."""
+
+    name: str
+    status: AgentStatusName
+    status_note: str | None
+
+
 async def save_status(
-    connection: Connection, agent_id: UUID, status: str, note: str | None
-) -> None:
-    await connection.execute(SAVE_STATUS, agent_id, status, note)
+    connection: Connection, agent_id: UUID, status: AgentStatusName, note: str | None
+) -> StatusBefore | None:
+    """None for an unknown agent."""
+    row = await connection.fetchrow(SAVE_STATUS, agent_id, status, note)
+    return None if row is None else StatusBefore(**dict(row))

@@ -12,9 +12,14 @@ from typing import Annotated, Literal, NamedTuple
 import anyio
 import typer
 
-from kefu.agents.accounts import Accounts, ensure_secrets
+from kefu.agents.accounts import ensure_secrets
 from kefu.agents.passwords import Passwords
+from kefu.agents.staff.ports import World
+from kefu.agents.staff.roster import Roster
+from kefu.agents.staff.teams import Teams
 from kefu.agents.tokens import Tokens
+from kefu.audit.log import AuditLog
+from kefu.audit.messages import OPERATOR
 from kefu.cli.options import DataDir, EnvFile, settings_from
 from kefu.cli.terminal import say, show, table, tell_progress
 from kefu.clock import SystemClock
@@ -39,7 +44,8 @@ token = typer.Typer(no_args_is_help=True, help="Tokens for customers.")
 class People(NamedTuple):
     """What these commands work with."""
 
-    accounts: Accounts
+    roster: Roster
+    teams: Teams
     tokens: Tokens
     settings: Settings
 
@@ -62,7 +68,8 @@ def create(
     password = _read_password() if password_stdin else None
 
     async def work(people: People) -> None:
-        made = await people.accounts.create(
+        made = await people.roster.create(
+            OPERATOR,
             username,
             name,
             role=role,
@@ -81,20 +88,26 @@ def list_agents(data_dir: DataDir = None, env_file: EnvFile = None) -> None:
     """List every account."""
 
     async def work(people: People) -> None:
-        rows = table("username", "name", "role", "chats", "active", "last sign-in")
-        after = ""
-        while page := await people.accounts.list(after=after, limit=PAGE):
-            for each in page:
+        rows = table(
+            "username", "name", "role", "chats", "skills", "teams", "active", "last sign-in"
+        )
+        names = {team.id: team.name for team in await people.teams.list()}
+        cursor: str | None = ""
+        while cursor is not None:
+            page = await people.roster.list(after=cursor, limit=PAGE)
+            for each in page.agents:
                 seen = each.last_login_at
                 rows.add_row(
                     each.username,
                     each.name,
                     each.role,
                     str(each.max_sessions),
+                    ", ".join(each.skills),
+                    ", ".join(names.get(team_id, "?") for team_id in each.team_ids),
                     "yes" if each.is_active else "no",
                     seen.isoformat(" ", "minutes") if seen else "never",
                 )
-            after = page[-1].username
+            cursor = page.next_cursor
         show(rows)
 
     _run(work, settings_from(data_dir, env_file))
@@ -110,6 +123,26 @@ def link(
 
     async def work(people: People) -> None:
         say(await _link(people, username))
+
+    _run(work, settings_from(data_dir, env_file))
+
+
+@agent.command("reset-password")
+def reset_password(
+    username: Annotated[str, typer.Argument(help="Whose password.")],
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the new one from standard input.")
+    ] = False,
+    data_dir: DataDir = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Take an agent's password away and print a link, or set a new one; sign out everywhere."""
+    password = _read_password() if password_stdin else None
+
+    async def work(people: People) -> None:
+        await people.roster.reset_password(OPERATOR, username, password)
+        if password is None:
+            say(await _link(people, username))
 
     _run(work, settings_from(data_dir, env_file))
 
@@ -157,12 +190,13 @@ async def _open_people(settings: Settings) -> AsyncIterator[People]:
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
         )
-        accounts = Accounts(stores.pool, tokens, Passwords(), clock, entropy)
-        yield People(accounts, tokens, settings)
+        trail = AuditLog(stores.pool, clock)
+        world = World(stores.pool, Passwords(), clock, entropy, trail)
+        yield People(Roster(world), Teams(world), tokens, settings)
 
 
 async def _link(people: People, username: str) -> str:
-    secret = await people.accounts.make_link(username)
+    secret = await people.roster.make_link(OPERATOR, username)
     where = people.settings.public_url or f"http://{people.settings.host}:{people.settings.port}"
     return f"{where.rstrip('/')}/agent#link={secret}"
 

@@ -1,8 +1,8 @@
 """One customer's conversation: rules meeting the world, always in the same steps.
 
 decide on a scratch copy -> make durable -> take over the copy -> ack, push, tell the others.
-What is queued is decided together and committed once. When the commit fails, nothing happened:
-the senders are told to try again and the truth is read anew.
+What is queued is decided together and committed once. When the commit fails, the senders are told
+to try again and the truth is read anew: if the commit did happen after all, people hear it then.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from kefu.conversations import commands, messages
 from kefu.conversations.announce import Announcer
 from kefu.conversations.commands import Refusal
 from kefu.conversations.frames import refusal_frame
-from kefu.conversations.keys import KeyWindow
-from kefu.conversations.messages import ConversationMessage
+from kefu.conversations.keys import KeyWindow, Known
+from kefu.conversations.messages import ChatState, ConversationMessage
 from kefu.conversations.parties import Party
-from kefu.conversations.ports import StoredChat, World
+from kefu.conversations.ports import World
 from kefu.conversations.reads import ReadMarks
 from kefu.conversations.slots import slot_of
 from kefu.conversations.state import ENDED, NOT_FOUND, Chat
@@ -25,15 +25,18 @@ from kefu.conversations.store import chat_row
 from kefu.conversations.texts import released
 from kefu.conversations.turn import Step, Turn
 from kefu.storage.errors import StoreUnavailable
-from kefu.storage.journal import Collided, JournalError
+from kefu.storage.journal import Collided, JournalError, JournalFull
 from kefu.storage.rows import Entry
 from protocol.codes import ErrorCode
 
 SAVE_READS_AFTER_S: Final = 2.0
+LOOK_AGAIN_S: Final = 2.0
 TRY_AGAIN: Final = Refusal(ErrorCode.OVERLOADED)
+BROKEN: Final = Refusal(ErrorCode.INTERNAL)
 DIFFERENT: Final = Refusal(
     ErrorCode.INVALID_MESSAGE, "This client_message_id was used for another message."
 )
+Outcomes = list[tuple[Letter[ConversationMessage], Step | Refusal]]
 
 
 class ConversationActor(Actor[ConversationMessage]):
@@ -45,55 +48,74 @@ class ConversationActor(Actor[ConversationMessage]):
         self._world = world
         self._chat: Chat | None = None
         self._reads = ReadMarks()
+        self._has_unsaved_reads = False
         self._keys = KeyWindow()
         self._is_loaded = False
+        self._was_loaded = False
 
     async def on_activate(self) -> None:
         self._announcer = Announcer(self._world, self.context)
+
+    async def on_passivate(self) -> None:
+        await self._save_reads()
 
     def may_passivate(self) -> bool:
         return self._chat is None or self._chat.phase != "pending_manual"
 
     async def receive_batch(self, letters: Sequence[Letter[ConversationMessage]]) -> None:
         try:
-            try:
-                await self._take_turn(letters)
-            except Collided:  # our picture was old: somebody else's commit; decide once more
-                await self._take_turn(letters)
+            outcomes = await self._make_durable(letters)
         except (JournalError, StoreUnavailable):
-            for letter in letters:
-                self._refuse(letter, TRY_AGAIN)
+            self._refuse_all(letters, TRY_AGAIN)
+            self.context.remind("look", LOOK_AGAIN_S, messages.LookAgain())
+            return
+        except Exception:
+            if len(letters) == 1:  # of several, each is given to us again alone
+                self._refuse_all(letters, BROKEN)
+            raise
+        try:
+            for letter, outcome in outcomes:
+                await self._finish(letter, outcome)
+        except Exception:
+            self._refuse_all(letters, BROKEN)  # what is durable must not be decided again
+            raise
 
-    async def _take_turn(self, letters: Sequence[Letter[ConversationMessage]]) -> None:
+    async def _make_durable(self, letters: Sequence[Letter[ConversationMessage]]) -> Outcomes:
+        try:
+            return await self._take_turn(letters)
+        except Collided:  # our picture was old: look closely, and decide once more
+            return await self._take_turn(letters, is_wary=True)
+
+    async def _take_turn(
+        self, letters: Sequence[Letter[ConversationMessage]], *, is_wary: bool = False
+    ) -> Outcomes:
         if not self._is_loaded:
             await self._load()
         self._is_loaded = False  # true again only when the turn came through
-        turn = Turn(self._chat)
+        turn = Turn(self._chat, is_wary=is_wary)
         outcomes = [(letter, await self._decide(turn, letter.message)) for letter in letters]
         entry = turn.entry(self._slot, self._world.epoch_of(self._slot), self._reads)
         if entry is not None:
             await self._world.journal.append(entry)
         self._is_loaded = True
-        self._adopt(turn)
-        for letter in letters:  # durable: whatever happens now, it must not be decided again
-            if isinstance(letter.message, messages.SendMessage):
-                letter.reply(None)
-        for letter, outcome in outcomes:
-            await self._finish(letter, outcome)
-
-    async def _load(self) -> None:
-        stored = await self._world.chats.latest(self._customer_id)
-        self._keys = KeyWindow()
-        for sender_id, key, known in await self._world.chats.keys(self._customer_id):
-            self._keys.remember(sender_id, key, known)
-        self._chat = stored.chat if stored else None
-        self._reads = ReadMarks.of(stored)
-
-    def _adopt(self, turn: Turn) -> None:
         self._chat = turn.chat
         self._reads = self._reads.moved_to(turn.chat)
         for sender_id, key, known in turn.new_keys:
             self._keys.remember(sender_id, key, known)
+        return outcomes
+
+    async def _load(self) -> None:
+        """Read the truth; where it is not what we last said, a commit of ours went unheard."""
+        stored = await self._world.chats.latest(self._customer_id)
+        keys = await self._world.chats.keys(self._customer_id)
+        self._keys = KeyWindow()
+        for sender_id, key, known in keys:
+            self._keys.remember(sender_id, key, known)
+        said, self._chat = self._chat, stored.chat if stored else None
+        self._reads = ReadMarks.of(stored).at_least(self._reads)
+        if self._was_loaded and self._chat is not None:
+            await self._announcer.tell_found(said, self._chat)
+        self._was_loaded = True
 
     # --- deciding ---------------------------------------------------------------------------------
 
@@ -102,29 +124,33 @@ class ConversationActor(Actor[ConversationMessage]):
         refusal: Refusal | None = None
         match message:
             case messages.StartChat():
-                refusal = await self._start(turn, step, message)
+                refusal = await self._start(step, message)
             case messages.SendMessage():
                 refusal = await self._speak(turn, step, message)
             case messages.EndChat() | messages.RateChat():
                 refusal = await self._end_or_rate(turn, step, message)
             case messages.AddNote() | messages.Describe():
                 refusal = await self._note_or_look(turn, step, message)
-            case messages.QueueMoved() | messages.SaveReadMarks():
+            case messages.QueueMoved() | messages.LookAgain() | messages.SaveReadMarks():
                 pass
             case messages.ShowTyping() | messages.MarkRead():
                 refusal = await self._wrong_chat(turn, message.chat_id)
+            case messages.TransferChat(by=by, note=note):
+                refusal = await self._wrong_chat(turn, message.chat_id)
+                refusal = refusal or step.apply(self._command(step, message))
+                if refusal is None and note:
+                    refusal = step.apply(commands.AddNote(by, note, self._now()))
             case _:
                 refusal = await self._wrong_chat(turn, message.chat_id)
-                refusal = refusal or turn.apply(step, self._command(turn, message))
-                if refusal is None and isinstance(message, messages.TransferChat) and message.note:
-                    refusal = turn.apply(
-                        step, commands.AddNote(message.by, message.note, self._now())
-                    )
-        return step if refusal is None else refusal
+                refusal = refusal or step.apply(self._command(step, message))
+        if refusal is not None:
+            return refusal
+        turn.take(step)
+        return step
 
     def _command(
         self,
-        turn: Turn,
+        step: Step,
         message: messages.CallHuman
         | messages.ReturnToBot
         | messages.AcceptChat
@@ -145,21 +171,20 @@ class ConversationActor(Actor[ConversationMessage]):
             case messages.TransferChat(by=by, to_agent=to_agent, reason=reason):
                 return commands.Transfer(by, to_agent, at, reason)
             case messages.ReleaseChat(by=by, reason=reason):
-                locale = turn.chat.customer.locale if turn.chat else None
+                locale = step.chat.customer.locale if step.chat else None
                 new_id = self._world.entropy.uuid()
                 return commands.Release(by, at, new_id, released(locale), reason)
 
-    async def _start(self, turn: Turn, step: Step, message: messages.StartChat) -> Refusal | None:
-        if turn.chat is None or not turn.chat.is_open:
-            return await self._open(turn, step, message.customer, message)
+    async def _start(self, step: Step, message: messages.StartChat) -> Refusal | None:
+        if step.chat is None or not step.chat.is_open:
+            return await self._open(step, message.customer, message)
         if message.wants_human:
             by = Party("customer", message.customer.id, message.customer.name)
-            return turn.apply(step, commands.CallHuman(by, self._now(), "manual"))
+            return step.apply(commands.CallHuman(by, self._now(), "manual"))
         return None
 
     async def _open(
         self,
-        turn: Turn,
         step: Step,
         customer: messages.Customer,
         start: messages.StartChat | None = None,
@@ -175,34 +200,42 @@ class ConversationActor(Actor[ConversationMessage]):
             topic=start.topic if start else None,
             order_id=start.order_id if start else None,
         )
-        return turn.apply(step, command)
+        return step.apply(command)
 
     async def _speak(self, turn: Turn, step: Step, message: messages.SendMessage) -> Refusal | None:
-        key, sender = message.client_message_id, message.sender
-        if key is not None and sender.id is not None:
-            known = turn.find(self._keys, sender.id, key, message.chat_id)
-            if known is not None:
-                step.known = known
-                same = known.has_same_content(message.content, message.message_type)
-                return None if same else DIFFERENT
+        step.known = await self._find_sent(turn, message)
+        if step.known is not None:
+            same = step.known.has_same_content(message.content, message.message_type)
+            return None if same else DIFFERENT
         if message.chat_id is not None:
             refusal = await self._wrong_chat(turn, message.chat_id)
             if refusal is not None:
                 return refusal
-        elif message.customer is not None and (turn.chat is None or not turn.chat.is_open):
-            refusal = await self._open(turn, step, message.customer)
+        elif message.customer is not None and (step.chat is None or not step.chat.is_open):
+            refusal = await self._open(step, message.customer)
             if refusal is not None:
                 return refusal
         command = commands.Speak(
             message_id=self._world.entropy.uuid(),
-            sender=sender,
+            by=message.sender,
             content=message.content,
             at=self._now(),
             is_bot_ready=self._world.is_bot_ready(),
             message_type=message.message_type,
-            client_message_id=key,
+            client_message_id=message.client_message_id,
         )
-        return turn.apply(step, command)
+        return step.apply(command)
+
+    async def _find_sent(self, turn: Turn, message: messages.SendMessage) -> Known | None:
+        """What an earlier sending of this very message became; the store knows the oldest."""
+        key, sender_id, chat_id = message.client_message_id, message.sender.id, message.chat_id
+        if key is None or sender_id is None:
+            return None
+        known = turn.find(self._keys, sender_id, key, chat_id)
+        if known is not None or not turn.is_wary:
+            return known
+        chat_id = chat_id or (turn.chat.chat_id if turn.chat else None)
+        return await self._world.chats.sent(chat_id, sender_id, key) if chat_id else None
 
     async def _end_or_rate(
         self, turn: Turn, step: Step, message: messages.EndChat | messages.RateChat
@@ -211,19 +244,18 @@ class ConversationActor(Actor[ConversationMessage]):
         chat = await self._find(turn, message.chat_id)
         if chat is None:
             return NOT_FOUND
-        older = None if turn.chat and chat.chat_id == turn.chat.chat_id else chat
+        step.before = chat
         at, by = self._now(), message.by
         if isinstance(message, messages.EndChat):
             if chat.is_open:
-                refusal = turn.apply(step, commands.End(by, at))
+                refusal = step.apply(commands.End(by, at))
                 if refusal is not None or message.rating is None or by.kind != "customer":
                     return refusal
             elif message.rating is None:
                 return ENDED
         rating = message.rating
         assert rating is not None
-        step.before = step.before if older is None else older
-        return turn.apply(step, commands.Rate(by, rating, at, message.feedback), older)
+        return step.apply(commands.Rate(by, rating, at, message.feedback))
 
     async def _note_or_look(
         self, turn: Turn, step: Step, message: messages.AddNote | messages.Describe
@@ -231,19 +263,21 @@ class ConversationActor(Actor[ConversationMessage]):
         chat = await self._find(turn, message.chat_id)
         if chat is None or (message.chat_id is None and not chat.is_open):
             return NOT_FOUND
-        older = None if turn.chat and chat.chat_id == turn.chat.chat_id else chat
         step.before = chat
         if isinstance(message, messages.Describe):
             return None
-        return turn.apply(step, commands.AddNote(message.by, message.content, self._now()), older)
+        return step.apply(commands.AddNote(message.by, message.content, self._now()))
 
     async def _find(self, turn: Turn, chat_id: UUID | None) -> Chat | None:
         """The latest chat, or an older one of this same customer."""
         if turn.chat is not None and chat_id in (None, turn.chat.chat_id):
             return turn.chat
-        stored: StoredChat | None = None
-        if chat_id is not None:
-            stored = await self._world.chats.chat(chat_id)
+        if chat_id is None:
+            return None
+        changed = turn.find_chat(chat_id)
+        if changed is not None:
+            return changed
+        stored = await self._world.chats.chat(chat_id)
         if stored is None or stored.chat.customer.id != self._customer_id:
             return None
         return stored.chat
@@ -262,24 +296,28 @@ class ConversationActor(Actor[ConversationMessage]):
             self._refuse(letter, outcome)
             return
         announcer, chat = self._announcer, outcome.chat
+        answer: ChatState | None = None
         match message:
+            case messages.LookAgain():
+                pass
             case messages.SaveReadMarks():
                 await self._save_reads()
             case messages.QueueMoved():
                 announcer.tell_position(self._chat, message)
             case messages.ShowTyping():
-                announcer.tell_typing(chat, message, self._now())
+                announcer.tell_typing(chat, message)
             case messages.MarkRead():
                 self._mark_read(chat, message)
             case messages.Describe():
-                letter.reply(announcer.describe(chat, message, self._now()))
+                answer = announcer.describe(chat, message)
             case messages.SendMessage():
                 await announcer.tell_step(outcome, message)
                 if outcome.known is not None:
                     announcer.acknowledge(outcome.known, message)
             case _:
                 await announcer.tell_step(outcome, message)
-                letter.reply(announcer.answer(outcome, message, self._now()))
+                answer = announcer.answer(outcome, message)
+        letter.reply(answer)
 
     def _mark_read(self, chat: Chat | None, message: messages.MarkRead) -> None:
         if chat is None:
@@ -287,19 +325,29 @@ class ConversationActor(Actor[ConversationMessage]):
         marked = self._reads.marked(message.by, min(message.seq, chat.seq), chat)
         if marked is self._reads:
             return
-        self._reads = marked
-        self._announcer.tell_read(chat, message, self._now())
+        self._reads, self._has_unsaved_reads = marked, True
+        self._announcer.tell_read(chat, message)
         self.context.remind("reads", SAVE_READS_AFTER_S, messages.SaveReadMarks())
 
     async def _save_reads(self) -> None:
-        if self._chat is None:
+        """Later rather than never: nobody was promised anything."""
+        if self._chat is None or not self._has_unsaved_reads:
             return
         row = chat_row(self._chat, *self._reads.of_chat(self._chat.chat_id))
         entry = Entry(self._slot, self._world.epoch_of(self._slot), chats=(row,))
         try:
             await self._world.journal.append(entry)
-        except (JournalError, StoreUnavailable):  # nobody was promised anything: later, then
+        except (JournalFull, StoreUnavailable):
             self.context.remind("reads", SAVE_READS_AFTER_S, messages.SaveReadMarks())
+        except JournalError:  # somebody else's by now
+            self._is_loaded = False
+        else:
+            self._has_unsaved_reads = False
+
+    def _refuse_all(self, letters: Sequence[Letter[ConversationMessage]], refusal: Refusal) -> None:
+        for letter in letters:
+            if not letter.settled:
+                self._refuse(letter, refusal)
 
     def _refuse(self, letter: Letter[ConversationMessage], refusal: Refusal) -> None:
         origin = getattr(letter.message, "origin", None)

@@ -6,10 +6,12 @@ People hear in the order of the events. A run of transitions is one `chat_status
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from actors import ActorError, Context
 from kefu.agents import messages as agents
 from kefu.conversations import messages
-from kefu.conversations.events import Event, NoteWritten, Rated, Spoken
+from kefu.conversations.events import NoteWritten, Rated, Spoken
 from kefu.conversations.frames import (
     chat_state,
     message_frame,
@@ -20,6 +22,7 @@ from kefu.conversations.frames import (
 from kefu.conversations.keys import Known
 from kefu.conversations.parties import AgentSeat
 from kefu.conversations.ports import World
+from kefu.conversations.pressing import is_pressing
 from kefu.conversations.state import Chat
 from kefu.conversations.turn import Step, known_of
 from kefu.delivery import Origin, agent_topic, customer_topic
@@ -42,17 +45,15 @@ class Announcer:
         assert chat is not None
         return chat_state(chat, queue_position=self._position, for_agents=for_agents)
 
-    def describe(self, chat: Chat | None, message: messages.Describe, at: float) -> ChatState:
+    def describe(self, chat: Chat | None, message: messages.Describe) -> ChatState:
         """The answer to a look; a connection gets it as a frame, in order with all the others."""
         state = self.state(chat, for_agents=message.viewer.kind == "agent")
         if message.origin is not None:
-            frame = status_frame(state, at, message.origin.frame_id)
+            frame = status_frame(state, self._now(), message.origin.frame_id)
             self._world.publisher.reply(message.origin, frame)
         return state
 
-    def answer(
-        self, step: Step, message: messages.ConversationMessage, at: float
-    ) -> ChatState | None:
+    def answer(self, step: Step, message: messages.ConversationMessage) -> ChatState | None:
         """Tell whoever asked how the chat stands now, under their frame's id."""
         if step.chat is None:
             return None
@@ -60,7 +61,8 @@ class Announcer:
         state = self.state(step.chat, for_agents=not is_customers)
         origin: Origin | None = getattr(message, "origin", None)
         if origin is not None and not isinstance(message, messages.AddNote):
-            self._world.publisher.reply(origin, status_frame(state, at, origin.frame_id))
+            frame = status_frame(state, self._now(), origin.frame_id)
+            self._world.publisher.reply(origin, frame)
         return state
 
     async def tell_step(self, step: Step, message: messages.ConversationMessage) -> None:
@@ -73,7 +75,7 @@ class Announcer:
         before = run_start = step.before
         run_end: Chat | None = None
         for event, chat in step.after:
-            await self._tell_actors(before, chat, event)
+            await self._tell_actors(before, chat)
             if isinstance(event, Spoken):
                 if run_end is not None:
                     self._tell_status(run_start, run_end, None if is_sending else origin)
@@ -89,6 +91,21 @@ class Announcer:
         if run_end is not None:
             self._tell_status(run_start, run_end, None if is_sending else origin)
 
+    async def tell_found(self, said: Chat | None, chat: Chat) -> None:
+        """The store holds more than was said: a commit whose outcome nobody heard did happen.
+
+        The status is enough for people, since it says how far the messages go.
+        """
+        if said is not None and said.chat_id != chat.chat_id:
+            if said.is_open:
+                ended = replace(said, phase="closed", agent=None)
+                await self._tell_actors(said, ended)
+                self._tell_status(said, ended, None)
+            said = None
+        if said is None or (said.seq, said.log_id) != (chat.seq, chat.log_id):
+            await self._tell_actors(said, chat)
+            self._tell_status(said, chat, None)
+
     def acknowledge(self, known: Known, message: messages.SendMessage) -> None:
         """The message is durable, now or since it was first sent."""
         frame = receipt_frame(known, message.client_message_id, message.origin.frame_id)
@@ -103,17 +120,17 @@ class Announcer:
             frame = status_frame(self.state(chat), self._now())
             self._world.publisher.publish((customer_topic(chat.customer.id),), frame)
 
-    def tell_typing(self, chat: Chat | None, message: messages.ShowTyping, at: float) -> None:
+    def tell_typing(self, chat: Chat | None, message: messages.ShowTyping) -> None:
         topic = self._other_side(chat, message.by)
         if chat is not None and topic is not None:
             payload = SomeoneTyping(chat.chat_id, message.is_typing, message.by.kind)
-            self._world.publisher.publish((topic,), TypingShown(payload, instant(at)))
+            self._world.publisher.publish((topic,), TypingShown(payload, instant(self._now())))
 
-    def tell_read(self, chat: Chat, message: messages.MarkRead, at: float) -> None:
+    def tell_read(self, chat: Chat, message: messages.MarkRead) -> None:
         topic = self._other_side(chat, message.by)
         if topic is not None:
             payload = ReadPoint(chat.chat_id, min(message.seq, chat.seq), message.by.kind)
-            self._world.publisher.publish((topic,), Read(payload, instant(at)))
+            self._world.publisher.publish((topic,), Read(payload, instant(self._now())))
 
     def _other_side(self, chat: Chat | None, by: messages.Party) -> str | None:
         """Who hears what `by` does; nobody when they are no member of an open chat."""
@@ -150,7 +167,7 @@ class Announcer:
             frame = status_frame(self.state(chat, for_agents=True), at)
             self._world.publisher.publish(topics, frame, skip=origin)
 
-    async def _tell_actors(self, before: Chat | None, chat: Chat, event: Event) -> None:
+    async def _tell_actors(self, before: Chat | None, chat: Chat) -> None:
         was_waiting = before is not None and before.phase == "pending_manual"
         is_waiting = chat.phase == "pending_manual"
         if is_waiting and not was_waiting:
@@ -191,6 +208,7 @@ def waiting_of(chat: Chat) -> dispatch.Waiting:
         customer_id=chat.customer.id,
         since=chat.waiting_since or chat.opened_at,
         is_vip=chat.customer.is_vip,
+        is_pressing=is_pressing(chat),
         customer_name=chat.customer.name,
         topic=chat.topic,
         reason=chat.reason,

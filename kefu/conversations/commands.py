@@ -23,7 +23,7 @@ class Open(Struct, frozen=True):
 
 class Speak(Struct, frozen=True):
     message_id: UUID
-    sender: Party
+    by: Party
     content: str
     at: float
     is_bot_ready: bool

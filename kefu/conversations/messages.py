@@ -25,6 +25,7 @@ __all__ = [
     "Customer",
     "Describe",
     "EndChat",
+    "LookAgain",
     "MarkRead",
     "Outcome",
     "Party",
@@ -171,6 +172,10 @@ class QueueMoved(Struct, frozen=True):
     position: int
 
 
+class LookAgain(Struct, frozen=True):
+    """A conversation's reminder to itself: whether its last commit happened is not known."""
+
+
 class SaveReadMarks(Struct, frozen=True):
     """A conversation's reminder to itself."""
 
@@ -191,5 +196,6 @@ ConversationMessage = (
     | MarkRead
     | Describe
     | QueueMoved
+    | LookAgain
     | SaveReadMarks
 )

@@ -37,6 +37,10 @@ class Chats(Protocol):
         """The customer's conversation's latest sends as (sender, key, message), oldest first."""
         ...
 
+    async def sent(self, chat_id: UUID, sender_id: UUID, key: str) -> Known | None:
+        """The message this sender put into the chat under that client_message_id."""
+        ...
+
     async def save_customer(self, customer: Customer) -> bool:
         """Keep the profile; True when the customer is a VIP by token or by stored profile."""
         ...

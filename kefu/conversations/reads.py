@@ -40,8 +40,18 @@ class ReadMarks(Struct, frozen=True):
             return self
         return ReadMarks(chat.chat_id)
 
+    def at_least(self, other: "ReadMarks") -> "ReadMarks":
+        """These, or what `other` knows of the same chat where that is further."""
+        if other.chat_id != self.chat_id:
+            return self
+        return ReadMarks(
+            self.chat_id, max(self.customer, other.customer), max(self.agent, other.agent)
+        )
+
     def marked(self, by: Party, seq: int, chat: Chat) -> "ReadMarks":
-        """With `by` having read up to `seq`; itself when nothing is new or they are no member."""
+        """With `by` having read up to `seq` of `chat`; itself when that tells nothing new."""
+        if chat.chat_id != self.chat_id:
+            return self
         if by.kind == "customer" and by.id == chat.customer.id and seq > self.customer:
             return replace(self, customer=seq)
         is_agent = chat.agent is not None and chat.agent.id == by.id

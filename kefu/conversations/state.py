@@ -5,7 +5,8 @@
 
 `decide` says what a command makes happen, or why it may not; `evolve` makes it so. No phase is ever
 skipped: what looks like a jump is two events of one decision. While anyone but the bot is in charge
-the bot is refused, so that its caller knows the answer was not shown.
+the bot is refused, so that its caller knows the answer was not shown. To whoever has no part in a
+chat it does not exist.
 """
 
 from typing import Final, assert_never
@@ -43,6 +44,7 @@ from kefu.conversations.events import (
     Spoken,
     Taken,
     Transferred,
+    Transition,
 )
 from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Party, Phase
 from protocol.codes import ErrorCode
@@ -103,6 +105,7 @@ NOT_FOUND: Final = Refusal(ErrorCode.CHAT_NOT_FOUND)
 ENDED: Final = Refusal(ErrorCode.CHAT_ENDED)
 NOT_WAITING: Final = Refusal(ErrorCode.NOT_WAITING)
 BOT_IS_SILENT: Final = Refusal(ErrorCode.MANUAL_IN_PROGRESS)
+FORBIDDEN: Final = Refusal(ErrorCode.FORBIDDEN)
 RATED_ONCE: Final = Refusal(ErrorCode.INVALID_MESSAGE, "This chat has been rated already.")
 STILL_OPEN: Final = Refusal(ErrorCode.INVALID_MESSAGE, "A chat is rated after it has ended.")
 
@@ -111,12 +114,12 @@ def decide(chat: Chat | None, command: Command) -> Decision:
     """What `command` makes happen to the conversation's latest chat (None before the first)."""
     if isinstance(command, Open):
         return _open(chat, command)
-    if chat is None:
+    if chat is None or _is_stranger(chat, command):
         return NOT_FOUND
     if isinstance(command, Rate):
         return _rate(chat, command)
     if isinstance(command, AddNote):
-        return (NoteWritten(chat.log_id + 1, command.by, command.content, command.at),)
+        return _add_note(chat, command)
     if not chat.is_open:
         return ENDED
     match command:
@@ -126,14 +129,14 @@ def decide(chat: Chat | None, command: Command) -> Decision:
             return _call_human(chat, command)
         case ReturnToBot():
             return _return_to_bot(chat, command)
-        case Accept() | TakeOver():
-            return _take(chat, command)
+        case Accept():
+            return _accept(chat, command)
+        case TakeOver():
+            return _take_over(chat, command)
         case Transfer():
             return _transfer(chat, command)
         case Requeue():
-            if not _is_in_charge(chat, command.by):
-                return NOT_FOUND
-            return (Requeued(chat.log_id + 1, command.by, command.at, command.reason),)
+            return _requeue(chat, command)
         case Release():
             return _release(chat, command)
         case End():
@@ -155,16 +158,14 @@ def _open(chat: Chat | None, command: Open) -> Decision:
     )
     if opened.began_with_bot:
         return (opened,)
-    by = _customer_party(command.customer)
+    by = Party("customer", command.customer.id, command.customer.name)
     return (opened, HumanCalled(opened.log_id + 1, by, command.at, "started"))
 
 
 def _speak(chat: Chat, command: Speak) -> Decision:
-    sender = command.sender
+    sender = command.by
     if sender.kind == "ai" and chat.phase != "bot_active":
         return BOT_IS_SILENT
-    if sender.kind == "customer" and sender.id != chat.customer.id:
-        return NOT_FOUND
     if sender.kind == "agent" and (chat.agent is None or chat.agent.id != sender.id):
         return NOT_FOUND
     spoken = Spoken(
@@ -184,12 +185,17 @@ def _speak(chat: Chat, command: Speak) -> Decision:
 
 
 def _call_human(chat: Chat, command: CallHuman) -> Decision:
+    """By the customer, or by the bot and the rules on their behalf; agents take over instead."""
+    if command.by.kind == "agent":
+        return NOT_FOUND
     if chat.phase != "bot_active":
         return ()
     return (HumanCalled(chat.log_id + 1, command.by, command.at, command.reason),)
 
 
 def _return_to_bot(chat: Chat, command: ReturnToBot) -> Decision:
+    if command.by.kind not in ("customer", "system"):
+        return NOT_FOUND
     if chat.phase == "manual_live":
         return NOT_WAITING
     if chat.phase == "bot_active":
@@ -197,23 +203,36 @@ def _return_to_bot(chat: Chat, command: ReturnToBot) -> Decision:
     return (ReturnedToBot(chat.log_id + 1, command.by, command.at, command.reason),)
 
 
-def _take(chat: Chat, command: Accept | TakeOver) -> Decision:
+def _accept(chat: Chat, command: Accept) -> Decision:
     agent = command.agent
+    if chat.agent is not None:
+        return () if chat.agent.id == agent.id else _taken_already(chat.agent)
+    if chat.phase != "pending_manual":
+        return NOT_WAITING
+    by = Party("agent", agent.id, agent.name)
+    return (Taken(chat.log_id + 1, by, agent, command.at),)
+
+
+def _take_over(chat: Chat, command: TakeOver) -> Decision:
+    by, agent = command.by, command.agent
+    is_agents_own = by.kind == "agent" and by.id == agent.id
+    if not (is_agents_own or _is_supervisor(by) or by.kind == "system"):
+        return FORBIDDEN
     if chat.agent is not None:
         if chat.agent.id == agent.id:
             return ()
-        if isinstance(command, TakeOver) and command.by.is_supervisor:
-            return _hand_over(chat, command.by, agent, command.at, command.reason)
-        return Refusal(ErrorCode.ALREADY_TAKEN, f"{chat.agent.name} has taken this chat.")
-    by = Party("agent", agent.id, agent.name) if isinstance(command, Accept) else command.by
+        if not _is_supervisor(by):
+            return _taken_already(chat.agent)
+        return _hand_over(chat, by, agent, command.at, command.reason)
+    taken = Taken(chat.log_id + 1, by, agent, command.at, command.reason)
     if chat.phase == "pending_manual":
-        return (Taken(chat.log_id + 1, by, agent, command.at),)
-    if isinstance(command, Accept):
-        return NOT_WAITING
-    return (
-        HumanCalled(chat.log_id + 1, by, command.at, command.reason or "taken_over"),
-        Taken(chat.log_id + 2, by, agent, command.at, command.reason),
-    )
+        return (taken,)
+    called = HumanCalled(chat.log_id + 1, by, command.at, command.reason or "taken_over")
+    return (called, replace(taken, log_id=called.log_id + 1))
+
+
+def _taken_already(agent: AgentSeat) -> Refusal:
+    return Refusal(ErrorCode.ALREADY_TAKEN, f"{agent.name} has taken this chat.")
 
 
 def _transfer(chat: Chat, command: Transfer) -> Decision:
@@ -229,6 +248,12 @@ def _hand_over(
 ) -> Decision:
     assert chat.agent is not None
     return (Transferred(chat.log_id + 1, by, chat.agent, to_agent, at, reason),)
+
+
+def _requeue(chat: Chat, command: Requeue) -> Decision:
+    if not _is_in_charge(chat, command.by):
+        return NOT_FOUND
+    return (Requeued(chat.log_id + 1, command.by, command.at, command.reason),)
 
 
 def _release(chat: Chat, command: Release) -> Decision:
@@ -248,8 +273,7 @@ def _release(chat: Chat, command: Release) -> Decision:
 
 def _end(chat: Chat, command: End) -> Decision:
     by = command.by
-    is_own_customer = by.kind == "customer" and by.id == chat.customer.id
-    if not (is_own_customer or by.kind == "system" or _is_in_charge(chat, by)):
+    if not (by.kind in ("customer", "system") or _is_in_charge(chat, by)):
         return NOT_FOUND
     if chat.phase == "closed":  # decided before; here for the type of from_phase
         return ENDED
@@ -257,7 +281,7 @@ def _end(chat: Chat, command: End) -> Decision:
 
 
 def _rate(chat: Chat, command: Rate) -> Decision:
-    if command.by.id != chat.customer.id:
+    if command.by.kind != "customer":
         return NOT_FOUND
     if chat.is_open:
         return STILL_OPEN
@@ -266,15 +290,29 @@ def _rate(chat: Chat, command: Rate) -> Decision:
     return (Rated(chat.log_id + 1, command.by, command.rating, command.at, command.feedback),)
 
 
+def _add_note(chat: Chat, command: AddNote) -> Decision:
+    if command.by.kind != "agent":
+        return FORBIDDEN
+    return (NoteWritten(chat.log_id + 1, command.by, command.content, command.at),)
+
+
+def _is_stranger(chat: Chat, command: Command) -> bool:
+    """A customer who is not this chat's; what agents may do is for each command to say."""
+    if isinstance(command, Open | Accept):
+        return False
+    return command.by.kind == "customer" and command.by.id != chat.customer.id
+
+
 def _is_in_charge(chat: Chat, by: Party) -> bool:
     """The chat's agent, a supervisor or the system, and only while a human is in charge at all."""
     if chat.agent is None:
         return False
-    return by.kind == "system" or by.is_supervisor or by.id == chat.agent.id
+    is_its_agent = by.kind == "agent" and by.id == chat.agent.id
+    return is_its_agent or _is_supervisor(by) or by.kind == "system"
 
 
-def _customer_party(customer: Customer) -> Party:
-    return Party("customer", customer.id, customer.name)
+def _is_supervisor(by: Party) -> bool:
+    return by.kind == "agent" and by.is_supervisor
 
 
 def evolve(chat: Chat | None, event: Event) -> Chat:
@@ -294,49 +332,39 @@ def evolve(chat: Chat | None, event: Event) -> Chat:
     match event:
         case Spoken(seq=seq):
             return replace(chat, seq=seq)
-        case HumanCalled() | Requeued():
-            return replace(
-                chat,
-                log_id=event.log_id,
-                phase="pending_manual",
-                agent=None,
-                waiting_since=event.at,
-                reason=event.reason,
-            )
-        case ReturnedToBot() | Released():
-            return replace(
-                chat, log_id=event.log_id, phase="bot_active", agent=None, waiting_since=None
-            )
-        case Taken():
-            return replace(
-                chat,
-                log_id=event.log_id,
-                phase="manual_live",
-                agent=event.agent,
-                served_by=event.agent,
-                taken_at=event.at,
-                waiting_since=None,
-            )
         case Transferred():
-            return replace(
-                chat,
-                log_id=event.log_id,
-                agent=event.agent,
-                served_by=event.agent,
-                taken_at=event.at,
-            )
-        case Ended():
-            return replace(
-                chat,
-                log_id=event.log_id,
-                phase="closed",
-                agent=None,
-                waiting_since=None,
-                ended_at=event.at,
-            )
+            return _with_agent(chat, event)
         case Rated():
             return replace(chat, log_id=event.log_id, rating=event.rating, feedback=event.feedback)
         case NoteWritten():
             return replace(chat, log_id=event.log_id)
         case _:
+            return _move(chat, event)
+
+
+def _move(chat: Chat, event: Transition) -> Chat:
+    """Into another phase. A step that LEGAL does not hold is a bug, and ends here."""
+    assert chat.phase == event.from_phase, f"{event} in {chat.phase}"
+    assert (event.from_phase, event.to_phase) in LEGAL, f"{event} is no legal step"
+    chat = replace(chat, phase=event.to_phase, log_id=event.log_id, agent=None, waiting_since=None)
+    match event:
+        case HumanCalled() | Requeued():
+            return replace(chat, waiting_since=event.at, reason=event.reason)
+        case Taken():
+            return _with_agent(chat, event)
+        case Ended():
+            return replace(chat, ended_at=event.at)
+        case ReturnedToBot() | Released():
+            return chat
+        case _:
             assert_never(event)
+
+
+def _with_agent(chat: Chat, event: Taken | Transferred) -> Chat:
+    return replace(
+        chat,
+        log_id=event.log_id,
+        agent=event.agent,
+        served_by=event.agent,
+        taken_at=event.at,
+    )

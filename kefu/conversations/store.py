@@ -24,7 +24,11 @@ SELECT c.*, u.sub, u.is_guest, u.name, u.email, u.phone, u.locale, u.is_vip,
 FROM chats c JOIN customers u ON u.id = c.customer_id
 """
 LATEST_CHAT: Final = (
-    _CHAT_COLUMNS + " WHERE c.customer_id = $1 ORDER BY c.started_at DESC, c.id DESC LIMIT 1"
+    _CHAT_COLUMNS
+    + """
+WHERE c.customer_id = $1
+ORDER BY c.status = 'ended', c.started_at DESC, c.id DESC LIMIT 1
+"""
 )
 ONE_CHAT: Final = _CHAT_COLUMNS + " WHERE c.id = $1"
 WAITING_CHATS: Final = _CHAT_COLUMNS + " WHERE c.status = 'waiting' ORDER BY c.waiting_since"
@@ -34,6 +38,9 @@ RECENT_KEYS: Final = """
 SELECT m.* FROM chat_messages m JOIN chats c ON c.id = m.chat_id
 WHERE c.customer_id = $1 AND m.client_message_id IS NOT NULL
 ORDER BY c.started_at DESC, m.seq DESC LIMIT $2
+"""
+SENT_UNDER_KEY: Final = """
+SELECT * FROM chat_messages WHERE chat_id = $1 AND sender_id = $2 AND client_message_id = $3
 """
 MESSAGES_BETWEEN: Final = """
 SELECT * FROM chat_messages WHERE chat_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
@@ -68,6 +75,10 @@ class PostgresChats:
     async def keys(self, customer_id: UUID) -> list[tuple[UUID, str, Known]]:
         async with connected(self._pool) as connection:
             return await load_keys(connection, customer_id)
+
+    async def sent(self, chat_id: UUID, sender_id: UUID, key: str) -> Known | None:
+        async with connected(self._pool) as connection:
+            return await find_sent(connection, chat_id, sender_id, key)
 
     async def save_customer(self, customer: Customer) -> bool:
         async with connected(self._pool) as connection:
@@ -120,6 +131,13 @@ async def load_keys(connection: Connection, customer_id: UUID) -> list[tuple[UUI
     """The conversation's latest sends with a key, the oldest of them first."""
     records = await connection.fetch(RECENT_KEYS, customer_id, WINDOW)
     return [(r["sender_id"], r["client_message_id"], _known(r)) for r in reversed(records)]
+
+
+async def find_sent(
+    connection: Connection, chat_id: UUID, sender_id: UUID, key: str
+) -> Known | None:
+    record = await connection.fetchrow(SENT_UNDER_KEY, chat_id, sender_id, key)
+    return _known(record) if record else None
 
 
 async def load_messages(

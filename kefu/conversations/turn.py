@@ -1,7 +1,7 @@
 """One batch of decisions on a scratch copy: what to write, and what to say once it is written.
 
-Nothing leaves a turn before its entry is durable. A turn that fails is thrown away whole: the
-conversation is as it was.
+Nothing leaves a turn before its entry is durable. A step that is refused is never taken into the
+turn, and a turn that fails is thrown away whole: the conversation is as it was.
 """
 
 from uuid import UUID
@@ -16,7 +16,7 @@ from kefu.storage.rows import Entry, EventRow, MessageRow
 
 
 class Step:
-    """One message's share of a turn: the events it caused, each with the chat after it."""
+    """One message's share of a turn: the events it causes, each with the chat after it."""
 
     __slots__ = ("after", "before", "known")
 
@@ -31,46 +31,49 @@ class Step:
         """The chat as this step leaves it."""
         return self.after[-1][1] if self.after else self.before
 
-
-class Turn:
-    """Collects steps; `chat` is the scratch state the next decision stands on."""
-
-    def __init__(self, chat: Chat | None) -> None:
-        self.chat = chat
-        self.new_keys: list[tuple[UUID, str, Known]] = []
-        self._messages: list[MessageRow] = []
-        self._events: list[EventRow] = []
-        self._changed: dict[UUID, Chat] = {}
-
-    def apply(self, step: Step, command: Command, older: Chat | None = None) -> Refusal | None:
-        """Decide on the scratch state and move it on; a refusal changes nothing.
-
-        `older` is a chat before the latest one: it can still be rated and noted upon.
-        """
-        chat = older or self.chat
+    def apply(self, command: Command) -> Refusal | None:
+        """Decide one more command; a refused one adds nothing."""
+        chat = self.chat
         events = decide(chat, command)
         if isinstance(events, Refusal):
             return events
         for event in events:
             chat = evolve(chat, event)
-            self._record(step, event, chat)
-        if older is None:
-            self.chat = chat
+            self.after.append((event, chat))
         return None
 
-    def _record(self, step: Step, event: Event, chat: Chat) -> None:
-        step.after.append((event, chat))
-        messages, log = rows_of(chat.chat_id, (event,))
-        self._messages += messages
-        self._events += log
-        if isinstance(event, Spoken):
-            self._remember(event)
-        else:
-            self._changed[chat.chat_id] = chat
+
+class Turn:
+    """Collects steps; `chat` is the scratch state the next decision stands on."""
+
+    def __init__(self, chat: Chat | None, *, is_wary: bool = False) -> None:
+        self.chat = chat
+        self.is_wary = is_wary
+        """After a collision: ask the store for keys older than the window, too."""
+        self.new_keys: list[tuple[UUID, str, Known]] = []
+        self._messages: list[MessageRow] = []
+        self._events: list[EventRow] = []
+        self._chats: dict[UUID, Chat] = {}
+
+    def take(self, step: Step) -> None:
+        """Let the step count. One on an older chat (to rate it, say) leaves the latest alone."""
+        for event, chat in step.after:
+            messages, log = rows_of(chat.chat_id, (event,))
+            self._messages += messages
+            self._events += log
+            self._chats[chat.chat_id] = chat
+            if isinstance(event, Spoken):
+                self._remember(event)
+        if step.before is self.chat:
+            self.chat = step.chat
 
     def _remember(self, event: Spoken) -> None:
         if event.client_message_id is not None and event.sender.id is not None:
             self.new_keys.append((event.sender.id, event.client_message_id, known_of(event)))
+
+    def find_chat(self, chat_id: UUID) -> Chat | None:
+        """A chat this turn has changed, as it would be."""
+        return self._chats.get(chat_id)
 
     def find(
         self, window: KeyWindow, sender_id: UUID, key: str, chat_id: UUID | None
@@ -85,8 +88,13 @@ class Turn:
         """What must be durable before anything is said; None when nothing is."""
         if not (self._messages or self._events):
             return None
-        chats = [chat_row(chat, *reads.of_chat(chat.chat_id)) for chat in self._changed.values()]
-        return Entry(slot, epoch, tuple(chats), tuple(self._messages), tuple(self._events))
+        changed = {event.chat_id for event in self._events}
+        chats = tuple(
+            chat_row(chat, *reads.of_chat(chat_id))
+            for chat_id, chat in self._chats.items()
+            if chat_id in changed
+        )
+        return Entry(slot, epoch, chats, tuple(self._messages), tuple(self._events))
 
 
 def known_of(event: Spoken) -> Known:

@@ -5,7 +5,7 @@ life and again at every reconciliation, so that a message it never got strands n
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final, Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from kefu.delivery import WORKBENCH, Origin, Publisher
 from kefu.dispatch import messages
 from kefu.dispatch.feed import Feed, FeedFrame
 from kefu.dispatch.messages import QueueMessage, Waiting
-from kefu.dispatch.queue import in_order, priority
+from kefu.dispatch.queue import in_order, position, priority
 from kefu.entropy import Entropy
 from kefu.instants import instant
 from kefu.storage.errors import StoreUnavailable
@@ -35,6 +35,7 @@ from protocol.server import (
 
 TICK_S: Final = 1.0
 RECONCILE_EVERY_TICKS: Final = 15
+ChangeName = Literal["added", "changed", "removed"]
 
 
 class World(Struct, frozen=True):
@@ -53,26 +54,25 @@ class QueueActor(Actor[QueueMessage]):
     def __init__(self, world: World) -> None:
         self._world = world
         self._waiting: dict[UUID, Waiting] = {}
-        self._told: dict[UUID, int] = {}
+        self._shown: dict[UUID, QueueItem] = {}
+        """The waiting chats as the feed showed them last."""
+        self._position_told: dict[UUID, int] = {}
         self._agents: dict[UUID, AgentPresence] = {}
         self._feed = Feed(str(world.entropy.uuid()))
         self._ticks = 0
 
     async def on_activate(self) -> None:
         for waiting in await self._world.load_waiting():
-            self._waiting[waiting.chat_id] = waiting
+            self._put(waiting)
         self.context.remind("tick", TICK_S, messages.Tick())
-
-    @property
-    def waiting_count(self) -> int:
-        return len(self._waiting)
 
     async def receive(self, message: QueueMessage) -> object:
         match message:
             case messages.Enqueue(waiting=waiting):
-                return self._enqueue(waiting)
+                self._put(waiting)
+                return position(waiting, self._waiting.values(), self._now())
             case messages.Dequeue(chat_id=chat_id):
-                self._dequeue(chat_id)
+                self._take_out(chat_id)
             case messages.PresenceChanged(agent=agent):
                 self._note_presence(agent)
             case messages.SubscribeFeed():
@@ -81,19 +81,14 @@ class QueueActor(Actor[QueueMessage]):
                 await self._tick()
         return None
 
-    def _enqueue(self, waiting: Waiting) -> int:
-        is_known = waiting.chat_id in self._waiting
+    def _put(self, waiting: Waiting) -> None:
         self._waiting[waiting.chat_id] = waiting
-        self._tell("changed" if is_known else "added", waiting.chat_id, self._item(waiting))
-        for position, one in enumerate(in_order(self._waiting, self._now()), start=1):
-            if one.chat_id == waiting.chat_id:
-                self._told[one.chat_id] = position
-                return position
-        raise AssertionError("what was put in is in")
+        self._show(waiting)
 
-    def _dequeue(self, chat_id: UUID) -> None:
-        self._told.pop(chat_id, None)
+    def _take_out(self, chat_id: UUID) -> None:
+        self._position_told.pop(chat_id, None)
         if self._waiting.pop(chat_id, None) is not None:
+            del self._shown[chat_id]
             self._tell("removed", chat_id, None)
 
     async def _tick(self) -> None:
@@ -101,6 +96,7 @@ class QueueActor(Actor[QueueMessage]):
         self._ticks += 1
         if self._ticks % RECONCILE_EVERY_TICKS == 0:
             await self._reconcile()
+        self._show_priorities()
         self._tell_positions()
 
     async def _reconcile(self) -> None:
@@ -111,26 +107,42 @@ class QueueActor(Actor[QueueMessage]):
         except StoreUnavailable:
             return
         for chat_id in self._waiting.keys() - stored.keys():
-            self._dequeue(chat_id)
-        for chat_id in stored.keys() - self._waiting.keys():
-            self._enqueue(stored[chat_id])
+            self._take_out(chat_id)
+        for waiting in stored.values():
+            self._put(waiting)
 
     def _tell_positions(self) -> None:
         """Once a tick, and only to those whose place changed."""
-        for position, one in enumerate(in_order(self._waiting, self._now()), start=1):
-            if self._told.get(one.chat_id) != position:
-                self._told[one.chat_id] = position
+        for place, one in enumerate(in_order(self._waiting.values(), self._now()), start=1):
+            if self._position_told.get(one.chat_id) != place:
                 conversation = self.context.ref(conversations.KIND, str(one.customer_id))
-                conversation.tell(conversations.QueueMoved(one.chat_id, position))
+                if conversation.tell(conversations.QueueMoved(one.chat_id, place)):
+                    self._position_told[one.chat_id] = place
 
     # --- the feed ---------------------------------------------------------------------------------
 
+    def _show(self, waiting: Waiting) -> None:
+        """Let the feed say how the chat waits, where that is news."""
+        item, shown = self._item(waiting), self._shown.get(waiting.chat_id)
+        if item != shown:
+            self._shown[waiting.chat_id] = item
+            self._tell("changed" if shown else "added", waiting.chat_id, item)
+
+    def _show_priorities(self) -> None:
+        """They rise with time alone."""
+        now = self._now()
+        for chat_id, waiting in self._waiting.items():
+            if priority(waiting, now) != self._shown[chat_id].priority:
+                self._show(waiting)
+
     def _note_presence(self, agent: AgentPresence) -> None:
+        if self._agents.get(agent.agent_id) == agent:
+            return
         self._agents[agent.agent_id] = agent
         payload = PresenceChange(self._feed.feed_id, self._feed.next_seq(), agent)
         self._publish(AgentStatus(payload, self._world.clock.now()))
 
-    def _tell(self, change: Any, chat_id: UUID, item: QueueItem | None) -> None:
+    def _tell(self, change: ChangeName, chat_id: UUID, item: QueueItem | None) -> None:
         payload = QueueChange(self._feed.feed_id, self._feed.next_seq(), change, chat_id, item)
         self._publish(QueueUpdate(payload, self._world.clock.now()))
 
@@ -140,6 +152,7 @@ class QueueActor(Actor[QueueMessage]):
 
     def _subscribe(self, message: messages.SubscribeFeed) -> None:
         origin = message.origin
+        self._show_priorities()
         missing = self._feed.since(message.feed_id, message.last_feed_seq)
         if missing is None:
             self._world.publisher.reply(origin, self._snapshot(origin))
@@ -148,7 +161,8 @@ class QueueActor(Actor[QueueMessage]):
             self._world.publisher.reply(origin, replace(frame, reply_to=origin.frame_id))
 
     def _snapshot(self, origin: Origin) -> QueueSnapshot:
-        waiting = tuple(self._item(one) for one in in_order(self._waiting, self._now()))
+        ordered = in_order(self._waiting.values(), self._now())
+        waiting = tuple(self._shown[one.chat_id] for one in ordered)
         agents = tuple(self._agents.values())
         payload = QueueState(self._feed.feed_id, self._feed.head, waiting, agents)
         return QueueSnapshot(payload, self._world.clock.now(), origin.frame_id)

@@ -25,12 +25,16 @@ MAIN = "main"
 
 
 class Waiting(Struct, frozen=True):
-    """A chat that waits for a human. `since` is seconds since the epoch."""
+    """A chat that waits for a human. `since` is seconds since the epoch.
+
+    A pressing one is about something urgent, or waits for the second time.
+    """
 
     chat_id: UUID
     customer_id: UUID
     since: float
     is_vip: bool = False
+    is_pressing: bool = False
     customer_name: str | None = None
     topic: str | None = None
     reason: str | None = None

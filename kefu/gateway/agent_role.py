@@ -69,10 +69,11 @@ class AgentRole:
     async def greet(self, connection: Connection) -> None:
         """Every chat in the agent's charge, then the queue."""
         chats = await connection.ask(self._ref, agents.Connected(connection.id))
-        if isinstance(chats, dict):
-            for chat_id, customer_id in chats.items():
-                look = conversations.Describe(self._party, chat_id, connection.origin())
-                await connection.ask(self._conversation(customer_id), look)
+        if not isinstance(chats, dict):
+            raise Problem(ErrorCode.OVERLOADED)
+        for chat_id, customer_id in chats.items():
+            look = conversations.Describe(self._party, chat_id, connection.origin())
+            await connection.look(self._conversation(customer_id), look)
         if self._is_workbench:
             self._queue().tell(dispatch.SubscribeFeed(connection.origin()))
 

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from actors import ActorError, Ref, Request
+from kefu.conversations.messages import Describe, Refusal
 from kefu.delivery import Origin
 from kefu.errors import Problem
 from kefu.gateway import replay
@@ -23,14 +24,7 @@ from kefu.gateway.ports import Backstage
 from kefu.gateway.role import Role
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ERRORS, CloseCode, ErrorCode
-from protocol.server import (
-    ChatStatus,
-    Error,
-    Fault,
-    MessageAck,
-    NewMessage,
-    ToWorkbench,
-)
+from protocol.server import ChatStatus, Error, Fault, MessageAck, NewMessage, ToWorkbench
 from protocol.wire import Rejection
 
 Work = Coroutine[Any, Any, None]
@@ -272,6 +266,12 @@ class Connection:
     async def ask(self, ref: Ref[Any], message: Request[Any]) -> Any:
         """Wait until the message took effect, so that the next frame finds it done."""
         return await ref.ask(message, within=ASK_WITHIN_S)
+
+    async def look(self, ref: Ref[Any], question: Describe) -> None:
+        """Have a chat's state sent, if there is one. Raises Problem when nobody can say now."""
+        answer = await self.ask(ref, question)
+        if isinstance(answer, Refusal) and answer.code is ErrorCode.OVERLOADED:
+            raise Problem(answer.code)
 
     # --- the end ----------------------------------------------------------------------------------
 

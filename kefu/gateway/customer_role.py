@@ -56,7 +56,7 @@ class CustomerRole:
     async def greet(self, connection: Connection) -> None:
         """The open chat's status, if there is one, is the first frame."""
         look = conversations.Describe(self._party, origin=connection.origin())
-        await connection.ask(self._ref, look)
+        await connection.look(self._ref, look)
 
     def leave(self, connection: Connection) -> None:
         pass

@@ -1,10 +1,10 @@
 """What operators and machines look at: alive, ready, measured, and the supervision tree."""
 
 import hmac
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Literal
+from typing import Any, Final, Literal
 
+import anyio
 import msgspec
 from msgspec import Struct
 from starlette.requests import Request
@@ -14,15 +14,15 @@ from starlette.routing import Route
 from actors import SupervisionNode
 from kefu.agents.tokens import AgentIdentity
 from kefu.errors import Problem
-from kefu.gateway.metrics import Metrics
+from kefu.gateway.metrics import Metrics, Reading
 from kefu.secret import Secret
 from protocol.codes import ErrorCode
 
-CHECK_WITHIN_S = 2.0
+CHECK_WITHIN_S: Final = 2.0
+NO_ANSWER: Final = f"No answer within {CHECK_WITHIN_S:g} s."
 Authenticate = Callable[[Request], Awaitable[AgentIdentity]]
 # Says what is wrong in one sentence, or nothing.
 Check = Callable[[], Awaitable[str | None]]
-log = logging.getLogger("kefu.gateway")
 
 
 class Readiness(Struct, frozen=True):
@@ -51,8 +51,19 @@ class Health:
 
 
 async def _failures(checks: Mapping[str, Check]) -> dict[str, str]:
-    reasons = {name: await check() for name, check in checks.items()}
-    return {name: reason for name, reason in reasons.items() if reason is not None}
+    reasons: dict[str, str] = {}
+
+    async def look(name: str, check: Check) -> None:
+        reason = NO_ANSWER
+        with anyio.move_on_after(CHECK_WITHIN_S):
+            reason = await check() or ""
+        if reason:
+            reasons[name] = reason
+
+    async with anyio.create_task_group() as tasks:
+        for name, check in checks.items():
+            tasks.start_soon(look, name, check)
+    return reasons
 
 
 def routes(
@@ -61,6 +72,7 @@ def routes(
     tree: Callable[[], SupervisionNode],
     authenticate: Authenticate,
     ops_token: Secret | None,
+    instance: str,
 ) -> list[Route]:
     async def livez(_request: Request) -> Response:
         return _json({"status": "alive"})
@@ -74,7 +86,7 @@ def routes(
 
     async def supervisor(request: Request) -> Response:
         await _guard(request, authenticate, ops_token)
-        return _json({"success": True, "data": tree()})
+        return _json({"success": True, "data": _owned(tree(), instance)})
 
     return [
         Route("/livez", livez),
@@ -95,31 +107,36 @@ async def _guard(request: Request, authenticate: Authenticate, ops_token: Secret
         raise Problem(ErrorCode.FORBIDDEN)
 
 
-def tree_gauges(
-    tree: SupervisionNode,
-) -> Iterable[tuple[str, str, dict[str, str], float]]:
+def _owned(node: SupervisionNode, instance: str) -> dict[str, Any]:
+    """The tree with the instance each kind of actor lives on."""
+    shown: dict[str, Any] = msgspec.to_builtins(node)
+    shown["owner_instance"] = instance
+    shown["last_error"] = node.last_error._asdict() if node.last_error is not None else None
+    shown["children"] = [_owned(child, instance) for child in node.children]
+    return shown
+
+
+def tree_readings(tree: SupervisionNode) -> Iterable[Reading]:
     """The supervision tree as numbers for the metrics, one set per kind of actor."""
     for node in tree.children:
         labels = {"kind": node.kind}
-        yield "kefu_actors", "Living actors.", labels, node.count
-        yield "kefu_mailbox_depth", "Messages waiting in mailboxes.", labels, node.depth
-        yield "kefu_mailbox_oldest_seconds", "Age of the oldest.", labels, node.oldest_s
-        yield "kefu_messages_handled", "Messages handled by actors.", labels, node.handled
-        yield "kefu_actor_failures", "Messages an actor failed on.", labels, node.failed
-        yield "kefu_actor_restarts", "Restarts of actors.", labels, node.restarts
+        yield Reading("kefu_actors", "Living actors.", labels, node.count)
+        yield Reading("kefu_mailbox_depth", "Messages waiting in mailboxes.", labels, node.depth)
+        yield Reading("kefu_mailbox_depth_max", "In the fullest one.", labels, node.depth_max)
+        yield Reading("kefu_mailbox_oldest_seconds", "Age of the oldest.", labels, node.oldest_s)
+        yield Reading("kefu_messages_handled_total", "Messages handled.", labels, node.handled)
+        yield Reading("kefu_actor_failures_total", "Messages failed on.", labels, node.failed)
+        yield Reading("kefu_actor_restarts_total", "Restarts of actors.", labels, node.restarts)
+        yield Reading("kefu_actors_quarantined", "Actors given up.", labels, node.quarantined)
         for reason, count in node.dead_letters.items():
-            yield (
-                "kefu_dead_letters",
-                "Messages nobody handled.",
-                {**labels, "reason": reason},
-                count,
-            )
+            with_reason = {**labels, "reason": reason}
+            yield Reading("kefu_dead_letters_total", "Handled by nobody.", with_reason, count)
 
 
 def _json(body: object, status: int = 200) -> Response:
     return Response(
         msgspec.json.encode(body),
         status,
-        {"cache-control": "no-store"},
+        {"cache-control": "no-store", "x-content-type-options": "nosniff"},
         media_type="application/json",
     )

@@ -1,34 +1,49 @@
 """What the server counts, as Prometheus reads it. One registry per server, handed around."""
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
+import anyio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LAG_EVERY_S: Final = 0.5
 ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-# name, help, and which number of the supervision tree: one gauge per actor kind
-GaugeSource = Callable[[], Iterable[tuple[str, str, dict[str, str], float]]]
+
+
+class Reading(NamedTuple):
+    """One number that is read when somebody looks, not kept up to date all the time.
+
+    A name that ends in `_total` is a counter: it only grows, and restarts with the server.
+    """
+
+    name: str
+    meaning: str
+    labels: dict[str, str]
+    value: float
+
+
+Source = Callable[[], Iterable[Reading]]
 
 
 class _Live(Collector):
-    """Numbers that are read when somebody looks, not kept up to date all the time."""
-
-    def __init__(self, source: GaugeSource) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
 
     def collect(self) -> Iterable[Metric]:
-        families: dict[str, GaugeMetricFamily] = {}
-        for name, meaning, labels, value in self._source():
-            family = families.setdefault(
-                name, GaugeMetricFamily(name, meaning, labels=tuple(labels))
-            )
-            family.add_metric(tuple(labels.values()), value)
+        families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
+        for reading in self._source():
+            family = families.get(reading.name)
+            if family is None:
+                kind = CounterMetricFamily if reading.name.endswith("_total") else GaugeMetricFamily
+                family = kind(reading.name, reading.meaning, labels=tuple(reading.labels))
+                families[reading.name] = family
+            family.add_metric(tuple(reading.labels.values()), reading.value)
         return families.values()
 
 
@@ -64,12 +79,26 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.loop_lag_seconds = Histogram(
+            "kefu_event_loop_lag_seconds",
+            "How late the event loop woke a sleeper.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+
     def note_commit(self, rows: int, seconds: float) -> None:
         self.commit_rows.observe(rows)
         self.commit_seconds.observe(seconds)
 
-    def add_live(self, source: GaugeSource) -> None:
-        """Ask `source` for (name, help, labels, value) rows at every look."""
+    async def measure_lag(self) -> None:
+        """For ever: how much later than asked a short sleep ends says how busy the loop is."""
+        while True:
+            due = anyio.current_time() + LAG_EVERY_S
+            await anyio.sleep(LAG_EVERY_S)
+            self.loop_lag_seconds.observe(max(0.0, anyio.current_time() - due))
+
+    def add_live(self, source: Source) -> None:
+        """Ask `source` at every look."""
         self.registry.register(_Live(source))
 
     def text(self) -> bytes:

@@ -56,7 +56,7 @@ class Outbox:
         self._wakeup: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._is_sealed = False
-        self._limit = asyncio.timeout(None)
+        self._limit: asyncio.Timeout | None = None
         self._sending_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -92,7 +92,7 @@ class Outbox:
         if drop:
             self._queue.clear()
             self._bytes = 0
-            if self._sending_since is not None:
+            if self._sending_since is not None and self._limit is not None:
                 self._limit.reschedule(asyncio.get_running_loop().time())
         _wake(self._wakeup)
         _wake(self._room)
@@ -100,11 +100,12 @@ class Outbox:
     async def write(self) -> None:
         """Send until sealed. Raises Stalled when one frame takes longer than SEND_WITHIN_S."""
         try:
-            async with self._limit:
+            async with asyncio.timeout(None) as self._limit:
                 await self._drain()
         except TimeoutError:
             raise Stalled from None
         finally:
+            self._limit = None
             if self._watch is not None:
                 self._watch.cancel()
 
@@ -129,7 +130,7 @@ class Outbox:
     def _look_at_send(self) -> None:
         """One timer watches all sends: a deadline for each costs more than most sends do."""
         self._watch = None
-        if self._sending_since is None:
+        if self._sending_since is None or self._limit is None:
             return
         loop = asyncio.get_running_loop()
         late_at = self._sending_since + SEND_WITHIN_S

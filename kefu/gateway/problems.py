@@ -51,7 +51,11 @@ def body_of(problem: Problem) -> bytes:
 
 
 def headers_of(problem: Problem) -> list[tuple[bytes, bytes]]:
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
     if problem.retry_after_s is not None:
         headers.append((b"retry-after", str(math.ceil(problem.retry_after_s)).encode()))
     if problem.status == 401:
@@ -72,7 +76,9 @@ async def _problem(_request: Request, error: Exception) -> Response:
 async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _BY_STATUS.get(error.status_code, ErrorCode.INVALID_MESSAGE)
-    return response_of(Problem(code))
+    response = response_of(Problem(code))
+    response.headers.update(error.headers or {})  # which methods an address does take
+    return response
 
 
 async def _unavailable(_request: Request, _error: Exception) -> Response:

@@ -14,7 +14,7 @@ from kefu.gateway.outbox import Outgoing
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import CloseCode, ErrorCode
 from protocol.limits import REPLAY_MESSAGES, RESYNC_MESSAGES
-from protocol.server import NewMessage
+from protocol.server import Message, NewMessage
 
 if TYPE_CHECKING:
     from kefu.gateway.connection import Connection
@@ -26,7 +26,10 @@ async def fill(connection: Connection, view: ChatView[Outgoing], chat_id: UUID) 
         after, until = view.hole()
         try:
             after = await _send(connection, chat_id, after, until)
-        except StoreUnavailable:  # the client is better served by coming back than by a silent hole
+        except (
+            StoreUnavailable,
+            Problem,
+        ):  # the client is better served by coming back than by a silent hole
             connection.close(CloseCode.OVERLOADED)
             return
         _release(connection, view, after, until)
@@ -52,6 +55,8 @@ async def resume(connection: Connection, chat_id: UUID, last_seq: int) -> None:
         after = await _send(connection, chat_id, after, until)
     except BaseException:
         _release(connection, view, view.floor, view.head)  # nothing older was promised
+        if view.held_count:  # newer things were, and now they have a hole before them
+            connection.close(CloseCode.OVERLOADED)
         raise
     _release(connection, view, after, until)
     if view.held_count:
@@ -63,16 +68,24 @@ async def _send(connection: Connection, chat_id: UUID, after: int, until: int) -
 
     Returns the point after which the client has everything now.
     """
-    if not 0 <= until - after <= REPLAY_MESSAGES:
+    messages = None
+    if 0 <= until - after <= REPLAY_MESSAGES:
+        messages = await _read(connection, chat_id, after, until)
+    if messages is None or len(messages) != until - after:
         after = max(0, until - RESYNC_MESSAGES)
         await _say_resync(connection, chat_id, until)
-    messages = await connection.backstage.chats.messages(
-        chat_id, after=after, until=until, limit=REPLAY_MESSAGES
-    )
+        messages = await _read(connection, chat_id, after, until)
     now = connection.backstage.clock.now()
     for message in messages:
         await connection.say_patiently(NewMessage(message, now))
     return after
+
+
+async def _read(connection: Connection, chat_id: UUID, after: int, until: int) -> list[Message]:
+    if after == until:
+        return []
+    chats = connection.backstage.chats
+    return await chats.messages(chat_id, after=after, until=until, limit=REPLAY_MESSAGES)
 
 
 async def _say_resync(connection: Connection, chat_id: UUID, until: int) -> None:

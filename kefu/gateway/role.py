@@ -47,7 +47,8 @@ class Role(Protocol):
         ...
 
     async def greet(self, connection: Connection) -> None:
-        """What is sent unasked when the connection opens."""
+        """What is sent unasked when the connection opens. Raises Problem, ActorError or
+        StoreUnavailable when it cannot be said now: the client is to come back."""
         ...
 
     def leave(self, connection: Connection) -> None:

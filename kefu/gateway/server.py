@@ -1,5 +1,6 @@
 """The web server: uvicorn with kefu's limits, told to stop by a signal, exiting without noise."""
 
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from kefu.errors import KefuError
+from kefu.gateway.wire import WebSocketProtocol, is_news
 from protocol.limits import FRAME_BYTES
 
 HEARTBEAT_S: Final = 30.0
@@ -51,7 +53,7 @@ async def run(
     config = uvicorn.Config(
         app,
         http="httptools",
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         lifespan="off",
         log_config=None,
         log_level="warning",
@@ -64,6 +66,7 @@ async def run(
         timeout_graceful_shutdown=int(stop_within_s),
         forwarded_allow_ips=list(trusted_proxies),
     )
+    logging.getLogger("uvicorn.error").addFilter(is_news)
     server = _Server(config, on_ready=lambda: on_ready(url_of(listener)))
     async with _stopped_by_signals(server):
         await server.serve(sockets=[listener])

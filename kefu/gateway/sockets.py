@@ -32,6 +32,7 @@ from protocol.limits import FRAME_BYTES
 JSON_PROTOCOL: Final = "kefu.v1"
 BINARY_PROTOCOL: Final = "kefu.v1.msgpack"
 BEARER: Final = "bearer."
+GOODBYE_WITHIN_S: Final = 5.0
 DISCONNECTED: Final = (OSError, RuntimeError)  # what a server raises for a peer that is gone
 log = logging.getLogger("kefu.gateway")
 
@@ -151,13 +152,13 @@ async def _read(connection: Connection, receive: Receive) -> None:
         while True:
             message: Message = await receive()
             if message["type"] != "websocket.receive":
-                return
+                break
             data = message.get("text")
             if data is None:
                 data = message["bytes"]
             if len(data) > FRAME_BYTES:
                 connection.close(CloseCode.TOO_LARGE)
-                return
+                continue
             connection.receive(data)
     except Exception:  # a bug, or a server that gave up on the peer
         log.exception("reader_failed")
@@ -174,7 +175,7 @@ def _close_at_expiry(
 
 async def _say_goodbye(send: Send, code: CloseCode) -> None:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(GOODBYE_WITHIN_S):
             await send(
                 {"type": "websocket.close", "code": int(code), "reason": CLOSE_REASONS[code]}
             )

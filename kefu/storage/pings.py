@@ -1,5 +1,6 @@
 """Do the stores answer? For readiness: one sentence when not, never an exception."""
 
+import asyncpg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -15,6 +16,8 @@ async def ping_postgres(pool: DatabasePool) -> str | None:
             await connection.execute("SELECT 1", timeout=WITHIN_S)
     except StoreUnavailable as error:
         return str(error)
+    except asyncpg.PostgresError as error:
+        return f"The database refuses to answer ({type(error).__name__})."
     return None
 
 

@@ -74,6 +74,7 @@ class Servers:
         :raises EmbeddedError: one ended or did not answer in time; call `stop` all the same.
         """
         self._end_strays()
+        self._remove_drafts()
         if not (self._places.postgres / "PG_VERSION").exists():
             self._make_cluster()
         self._tell("Starting PostgreSQL and Valkey")
@@ -129,12 +130,19 @@ class Servers:
             "Restart the machine, or look there for a disk that hangs."
         )
 
+    def _remove_drafts(self) -> None:
+        """Remove what an interrupted first start left; its last processes may still write there."""
+
+        def removed() -> bool:
+            for draft in self._places.home.glob("postgres.draft-*"):
+                shutil.rmtree(draft, ignore_errors=True)
+            return not any(self._places.home.glob("postgres.draft-*"))
+
+        processes.wait_until(removed, within_s=10.0)
+
     def _make_cluster(self) -> None:
         self._tell("Making the database (first start only)")
-        home = self._places.home
-        for leftover in home.glob("postgres.draft-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        draft = home / f"postgres.draft-{os.getpid()}"
+        draft = self._places.home / f"postgres.draft-{os.getpid()}"
         give_to(self._places.user, draft)
         command: list[str | Path] = [self._programs.initdb, "-D", draft, "-U", "kefu"]
         self._run_to_end(

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from actors import Actor, ActorId, Kind, Ref, Request, Router, Transport
+from actors.simulation import SimulationLoop
 
 Act = Callable[["Player"], Awaitable[object]]
 
@@ -42,6 +43,12 @@ class Script:
 
     def on_crash(self, id: ActorId, error: BaseException) -> None:
         self.crashes.append((id, type(error).__name__))
+
+
+async def elapse(seconds: float) -> None:
+    """Let virtual time pass, and everything happen that is due meanwhile."""
+    assert isinstance(asyncio.get_running_loop(), SimulationLoop)
+    await asyncio.sleep(seconds)
 
 
 class Player(Actor[Any]):
@@ -117,3 +124,21 @@ async def blocked(ref: Ref[Any]) -> Gate:
     assert ref.tell(Do(gate))
     await gate.entered.wait()
     return gate
+
+
+class Failing:
+    """Fails so many times, then works."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    async def __call__(self, player: Player) -> str:
+        if self.times > 0:
+            self.times -= 1
+            raise OSError("not yet")
+        player.script.log.append("worked")
+        return "worked"
+
+
+async def stop(player: Player) -> None:
+    player.context.stop()

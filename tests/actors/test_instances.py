@@ -18,7 +18,7 @@ from actors import (
     Reason,
     Router,
 )
-from tests.actors.stage import Do, Gate, Player, Say, Script, blocked, open_stage
+from tests.actors.stage import Do, Gate, Player, Say, Script, blocked, elapse, open_stage
 
 
 def place(id: ActorId) -> str:
@@ -27,11 +27,12 @@ def place(id: ActorId) -> str:
 
 
 @asynccontextmanager
-async def two_instances(**overrides: int) -> AsyncIterator[tuple[Router, Router, Script]]:
+async def two_instances(mailbox_limit: int = 8) -> AsyncIterator[tuple[Router, Router, Script]]:
     network = Network(place)
     script = Script()
-    async with open_stage(Script(), transport=network.join("a"), **overrides) as a:
-        async with open_stage(script, transport=network.join("b"), **overrides) as b:
+    near, far = network.join("a"), network.join("b")
+    async with open_stage(Script(), transport=near, mailbox_limit=mailbox_limit) as a:
+        async with open_stage(script, transport=far, mailbox_limit=mailbox_limit) as b:
             yield a, b, script
 
 
@@ -62,7 +63,7 @@ async def test_errors_come_back_as_they_are() -> None:
         assert ref.tell("lost on the way")
         with pytest.raises(DeadlineExceeded):
             await ref.ask(Say("x"), within=0)
-        await asyncio.sleep(0.1)
+        await elapse(0.1)
         assert b.tree().dead_letters == {"overflow": 2, "poison": 1}
         gate.opened.set()
 
@@ -72,7 +73,7 @@ async def test_an_asker_that_went_away_hurts_nobody() -> None:
         ref = a.ref("player", "b:one")
         gate = await blocked(ref)
         asking = [asyncio.create_task(ref.ask(Say(text), within=5)) for text in ("x", "boom")]
-        await asyncio.sleep(0.1)
+        await elapse(0.1)
         for each in asking:
             each.cancel()
         gate.opened.set()
@@ -109,7 +110,7 @@ async def test_an_instance_that_stops_refuses_what_comes_from_others() -> None:
     async with two_instances() as (a, b, script):
         gate = await blocked(b.ref("player", "b:one"))
         stopping = asyncio.create_task(b.stop(within=10))
-        await asyncio.sleep(0.1)
+        await elapse(0.1)
         for key in ("b:one", "b:new"):
             with pytest.raises(ActorStopped):
                 await a.ref("player", key).ask(Say("x"), within=1)

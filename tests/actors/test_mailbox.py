@@ -27,9 +27,8 @@ messages = st.tuples(st.sampled_from(["keep", "drop", "coalesce"]), st.integers(
 actions = st.lists(messages | st.just("take") | st.just("ask"), max_size=60)
 
 
-def unpack(item: Any) -> Message:
-    message: Message = item.message if isinstance(item, Letter) else item
-    return message
+def unpack(item: Any) -> Any:
+    return item.message if isinstance(item, Letter) else item
 
 
 @given(actions, st.integers(1, 6))

@@ -17,7 +17,7 @@ class Greeter(Actor[str]):
             case "tell":
                 return friend.tell("hello")
             case "send":
-                return await friend.send("hello", within=1)
+                await friend.send("hello", within=1)
             case "ask":
                 return await friend.ask(Say("how are you"), within=1)
             case "remind":

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from actors.simulation import SimulationLoop
 from actors.timers import EARLY_S, Wheel
+from tests.actors.stage import elapse
 
 TICK_S = 0.01
 delays = st.lists(st.floats(0, 30), min_size=1, max_size=50)
@@ -23,8 +24,8 @@ def test_every_deadline_fires_once_within_one_tick(delays: list[float], seed: in
         )
         for number, delay in enumerate(delays):
             wheel.add(number, loop.time() + delay, loop.time() + delay)
-            await asyncio.sleep(0.003)
-        await asyncio.sleep(31)
+            await elapse(0.003)
+        await elapse(31)
 
     with asyncio.Runner(loop_factory=lambda: SimulationLoop(seed)) as runner:
         runner.run(run())
@@ -40,9 +41,9 @@ async def test_what_is_taken_out_or_closed_does_not_fire() -> None:
         bucket = wheel.add(key, None, loop.time() + 1)
         if key == "b":
             bucket.pop("b")
-    await asyncio.sleep(2)
+    await elapse(2)
     assert fired == ["a", "c"]
     wheel.add("d", None, loop.time() + 1)
     wheel.close()
-    await asyncio.sleep(2)
+    await elapse(2)
     assert fired == ["a", "c"]

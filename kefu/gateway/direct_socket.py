@@ -1,0 +1,155 @@
+"""uvicorn's WebSocket protocol with a short way for whole frames, in both directions.
+
+A chat is nearly all small unfragmented frames. Those are unmasked and handed on as they arrive, and
+written as they are said, without a queue, a task switch or a parser in between. Everything else
+(handshake, control frames, fragments, whatever breaks the rules) is passed on to uvicorn and
+`websockets`, one whole frame at a time, so that their parser always stands between two frames.
+
+The app finds it as the ASGI extension `EXTENSION`; on another server it does without.
+"""
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+from websockets.speedups import apply_mask
+
+EXTENSION: Final = "kefu.direct"
+FINAL_TEXT: Final = 0x81
+FINAL_BINARY: Final = 0x82
+MASKED: Final = 0x80
+
+_SHORT_HEAD: Final = Struct("!BBH").pack
+OnFrame = Callable[[str | bytes], None]
+
+
+class DirectSocket(WebSocketsSansIOProtocol):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rest = b""
+        self._on_frame: OnFrame | None = None
+        self._is_direct = False
+
+    def attach(self, on_frame: OnFrame) -> None:
+        """From now on messages go to `on_frame`, in their order; `receive` tells only the end."""
+        self._on_frame = on_frame
+        left = []
+        while not self.queue.empty():
+            event = self.queue.get_nowait()
+            if event["type"] == "websocket.receive":
+                on_frame(event.get("text") or event.get("bytes") or "")
+            else:
+                left.append(event)
+        for event in left:
+            self.queue.put_nowait(event)
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self._leave_parser()
+
+    def write(self, frame: str | bytes) -> bool:
+        """Write a frame now; False when the client is not taking any, or has gone."""
+        if not self.writable.is_set() or self.close_sent or self.disconnected:
+            return False
+        if isinstance(frame, str):
+            kind, body = FINAL_TEXT, frame.encode()
+        else:
+            kind, body = FINAL_BINARY, frame
+        size = len(body)
+        if size < 126:
+            self.transport.write(bytes((kind, size)) + body)
+        elif size < 65536:
+            self.transport.write(_SHORT_HEAD(kind, 126, size) + body)
+        else:
+            self.transport.write(bytes((kind, 127)) + size.to_bytes(8, "big") + body)
+        return True
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.handshake_initiated and not self.close_sent:
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[EXTENSION] = self
+
+    def send_receive_event_to_app(self) -> None:
+        """A message that came in fragments, or before the parser could be left."""
+        if self._on_frame is None or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        data, self.frames = b"".join(self.frames), []
+        if self.curr_msg_data_type == "bytes":
+            self._on_frame(data)
+            return
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+            return
+        self._on_frame(text)
+
+    def _leave_parser(self) -> None:
+        """Go the short way as soon as the parser holds no part of a frame."""
+        is_between_frames = not self.conn.reader.buffer and self.conn.parser_exc is None
+        self._is_direct = self._on_frame is not None and is_between_frames
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_direct:
+            super().data_received(data)
+            if self._on_frame is not None and not self.close_sent:
+                self._leave_parser()
+            return
+        buffer = self._rest + data if self._rest else data
+        at, end = 0, len(buffer)
+        while True:
+            size = _frame_size(buffer, at, end, self.config.ws_max_size)
+            if size is None:  # not all of it here yet
+                break
+            if size < 0:  # against the rules: uvicorn knows what to say
+                self._is_direct = False
+                self._rest = b""
+                super().data_received(buffer[at:])
+                return
+            self._take(buffer, at, at + size)
+            at += size
+        self._rest = buffer[at:] if at < end else b""
+
+    def _take(self, buffer: bytes, start: int, end: int) -> None:
+        """One whole frame."""
+        kind = buffer[start]
+        is_whole = kind in (FINAL_TEXT, FINAL_BINARY)
+        if not is_whole or self.frames or self.close_sent:
+            super().data_received(buffer[start:end])
+            return
+        head = _head_size(buffer[start + 1])
+        body = apply_mask(buffer[start + head : end], buffer[start + head - 4 : start + head])
+        self.curr_msg_data_type = "text" if kind == FINAL_TEXT else "bytes"
+        self.frames = [body]
+        self.send_receive_event_to_app()
+
+
+def _head_size(second: int) -> int:
+    """With the mask; `second` is the frame's second byte."""
+    size = second & 0x7F
+    return 6 if size < 126 else 8 if size == 126 else 14
+
+
+def _frame_size(buffer: bytes, at: int, end: int, limit: int) -> int | None:
+    """How many bytes the frame at `at` has; None when that many are not here, -1 when it breaks
+    a rule we would have to answer (unmasked, larger than `limit`)."""
+    if end - at < 2:
+        return None
+    second = buffer[at + 1]
+    if not second & MASKED:
+        return -1
+    size, head = second & 0x7F, _head_size(second)
+    if end - at < head:
+        return None
+    if size == 126:
+        size = int.from_bytes(buffer[at + 2 : at + 4], "big")
+    elif size == 127:
+        size = int.from_bytes(buffer[at + 2 : at + 10], "big")
+    if size > limit:
+        return -1
+    return head + size if end - at >= head + size else None

@@ -1,0 +1,1 @@
+"""One whole instance on a virtual clock, its machine, network and people simulated from a seed."""

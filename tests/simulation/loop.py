@@ -1,0 +1,67 @@
+"""A simulated machine: processes that share one deterministic loop and can be killed like real ones.
+
+Killing takes away everything a process would still have done, between two steps of whatever runs:
+no `finally` runs, no farewell is sent. Only when all is over are the dead unwound, unseen.
+"""
+
+import asyncio
+import heapq
+from contextvars import Context, ContextVar, copy_context
+
+from actors.simulation import SimulationLoop
+
+_PROCESS: ContextVar["Process | None"] = ContextVar("simulation.process", default=None)
+
+
+class Process:
+    """What one kill takes away: every callback that runs in `context`, or in a copy of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_dead = False
+        self.context: Context = copy_context()
+        self.context.run(_PROCESS.set, self)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class MortalLoop(SimulationLoop):
+    """Callbacks outside of any process are the world's, and never die."""
+
+    _scheduled: list[asyncio.TimerHandle]
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self._taken: list[asyncio.Handle] = []
+
+    def kill(self, process: Process) -> None:
+        """Now, in the middle of everything."""
+        process.is_dead = True
+        for place, handle in enumerate(self._ready):
+            if _process_of(handle) is process:
+                self._ready[place] = asyncio.Handle(_nothing, (), self)  # the round counts them
+                self._taken.append(handle)
+        rest = []
+        for timer in self._scheduled:
+            if _process_of(timer) is process:
+                timer._scheduled = False  # type: ignore[attr-defined]  # out of the loop's books
+            else:
+                rest.append(timer)
+        self._scheduled[:] = rest
+        heapq.heapify(self._scheduled)
+
+    def unwind(self) -> None:
+        """Give back what was taken, so that every task can end. Only when nobody looks any more."""
+        self.set_exception_handler(lambda _loop, _context: None)
+        self._ready.extend(self._taken)
+        self._taken.clear()
+
+
+def _process_of(handle: asyncio.Handle) -> Process | None:
+    context: Context = handle._context  # type: ignore[attr-defined]  # not in the type stubs
+    return context.get(_PROCESS)
+
+
+def _nothing() -> None:
+    pass
