@@ -4,21 +4,25 @@ Nothing here waits and nothing here can fail the caller: a frame that cannot be 
 found again by its sequence number. Who is listening to a topic is the gateway's business.
 """
 
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
 from uuid import UUID
 
 from msgspec import Struct
 
 from protocol.server import ToWorkbench
 
+NAMES_KEPT: Final = 65_536  # writing a UUID out costs more than finding it written
 WORKBENCH = "workbench"  # every agent's workbench socket
 
 
+@lru_cache(maxsize=NAMES_KEPT)
 def customer_topic(customer_id: UUID) -> str:
     """Every connection of this customer."""
     return f"customer:{customer_id}"
 
 
+@lru_cache(maxsize=NAMES_KEPT)
 def agent_topic(agent_id: UUID) -> str:
     """Every connection of this agent."""
     return f"agent:{agent_id}"

@@ -5,6 +5,7 @@ another lie side by side in an index. Two ids of the same millisecond still rise
 twelve bits behind the time count up; a clock set back does not make them fall.
 """
 
+import os
 import random
 import secrets
 from typing import Protocol
@@ -46,6 +47,7 @@ class SystemEntropy:
         self._clock = clock
         self._random = random.Random()
         self._last = 0
+        self._bytes = bytearray()
 
     @property
     def random(self) -> random.Random:
@@ -55,7 +57,15 @@ class SystemEntropy:
         milliseconds = int(self._clock.now().timestamp() * 1000)
         self._last = max(self._last + 1, milliseconds << _COUNTER_BITS)
         milliseconds, counter = divmod(self._last, 1 << _COUNTER_BITS)
-        return uuid7(milliseconds, counter, secrets.randbits(_RANDOM_BITS))
+        return uuid7(milliseconds, counter, self._tail())
+
+    def _tail(self) -> int:
+        """62 random bits, asked of the system 512 ids at a time: a system call for each is dear."""
+        if not self._bytes:
+            self._bytes = bytearray(os.urandom(512 * 8))
+        tail = int.from_bytes(self._bytes[-8:], "big") >> (64 - _RANDOM_BITS)
+        del self._bytes[-8:]
+        return tail
 
     def token(self, n_bytes: int) -> str:
         return secrets.token_urlsafe(n_bytes)

@@ -98,7 +98,6 @@ class AgentActor(Actor[AgentMessage]):
     # --- presence ---------------------------------------------------------------------------------
 
     def _connect(self, desk: Desk, connection_id: str) -> dict[UUID, UUID]:
-        self.context.forget("left")
         if not desk.is_present and desk.chosen == "offline":  # signing in again is coming back
             desk = state.choose(desk, "online", None)
         self._move(state.connect(desk, connection_id))

@@ -80,9 +80,9 @@ class Announcer:
                 if run_end is not None:
                     self._tell_status(run_start, run_end, None if is_sending else origin)
                 run_start, run_end = chat, None
-                self._tell_message(event, chat, origin)
                 if isinstance(message, messages.SendMessage):
                     self.acknowledge(known_of(event), message)
+                self._tell_message(event, chat, origin)
             elif isinstance(event, NoteWritten):
                 self._tell_note(event, chat, origin)
             elif not isinstance(event, Rated):

@@ -302,6 +302,11 @@ def _message(record: Any) -> Message:
 
 def rows_of(chat_id: UUID, events: Sequence[Event]) -> tuple[list[MessageRow], list[EventRow]]:
     """The events of one chat as the rows that make them durable."""
-    messages = [message_row(event) for event in events if isinstance(event, Spoken)]
-    log = [event_row(chat_id, event) for event in events if not isinstance(event, Spoken)]
+    messages: list[MessageRow] = []
+    log: list[EventRow] = []
+    for event in events:
+        if isinstance(event, Spoken):
+            messages.append(message_row(event))
+        else:
+            log.append(event_row(chat_id, event))
     return messages, log

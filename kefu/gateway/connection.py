@@ -35,7 +35,10 @@ log = logging.getLogger("kefu.gateway")
 
 
 class Connection:
-    """A `Listener` of the hub. `send` writes one frame and may wait; nothing else here does."""
+    """A `Listener` of the hub. `send` writes one frame and may wait; nothing else here does.
+
+    `write_now`, where the transport has it, writes at once or says that it cannot.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Connection:
         backstage: Backstage,
         send: Callable[[Wire], Awaitable[None]],
         *,
+        write_now: Callable[[Wire], bool] | None = None,
         is_binary: bool = False,
     ) -> None:
         self.id = connection_id
@@ -53,7 +57,7 @@ class Connection:
         self.close_code: CloseCode | None = None
         self.is_lost = False
         self._is_binary = is_binary
-        self._outbox = Outbox(send)
+        self._outbox = Outbox(send, write_now)
         self._inbox: deque[Callable[[], Work | None]] = deque()
         self._worker: asyncio.Task[None] | None = None
         now = backstage.clock.monotonic()
@@ -99,7 +103,7 @@ class Connection:
             self.error(frame.code, frame.sentence, frame_id=frame.frame_id)
             self._count_invalid(now)
             return
-        self.backstage.metrics.frames_in.labels(frame.__struct_config__.tag).inc()
+        self.backstage.metrics.note_received(type(frame))
         if self._worker is None:
             self._start(self._attempt(frame))
         elif len(self._inbox) < INBOX_FRAMES:
@@ -219,7 +223,7 @@ class Connection:
         if self.close_code is not None:
             return
         if self._outbox.put(self._wire(outgoing)):
-            self.backstage.metrics.frames_out.inc()
+            self.backstage.metrics.sent_count += 1
         else:
             self.close(CloseCode.SLOW_CONSUMER)
 
@@ -229,7 +233,7 @@ class Connection:
     async def say_patiently(self, frame: ToWorkbench) -> None:
         """For long replays: as fast as the client reads. Raises Stalled."""
         await self._outbox.put_patiently(self._wire(Outgoing(frame)))
-        self.backstage.metrics.frames_out.inc()
+        self.backstage.metrics.sent_count += 1
 
     def error(
         self,

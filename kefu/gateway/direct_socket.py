@@ -12,23 +12,27 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.speedups import apply_mask
+
+from kefu.gateway.wire import WebSocketProtocol
 
 EXTENSION: Final = "kefu.direct"
 FINAL_TEXT: Final = 0x81
 FINAL_BINARY: Final = 0x82
 MASKED: Final = 0x80
+FLUSH_BYTES: Final = 64 * 1024
 
 _SHORT_HEAD: Final = Struct("!BBH").pack
 OnFrame = Callable[[str | bytes], None]
 
 
-class DirectSocket(WebSocketsSansIOProtocol):
+class DirectSocket(WebSocketProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._rest = b""
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
         self._on_frame: OnFrame | None = None
         self._is_direct = False
 
@@ -39,7 +43,8 @@ class DirectSocket(WebSocketsSansIOProtocol):
         while not self.queue.empty():
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
-                on_frame(event.get("text") or event.get("bytes") or "")
+                text = event.get("text")
+                on_frame(event["bytes"] if text is None else text)
             else:
                 left.append(event)
         for event in left:
@@ -51,7 +56,7 @@ class DirectSocket(WebSocketsSansIOProtocol):
 
     def write(self, frame: str | bytes) -> bool:
         """Write a frame now; False when the client is not taking any, or has gone."""
-        if not self.writable.is_set() or self.close_sent or self.disconnected:
+        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
             return False
         if isinstance(frame, str):
             kind, body = FINAL_TEXT, frame.encode()
@@ -59,12 +64,33 @@ class DirectSocket(WebSocketsSansIOProtocol):
             kind, body = FINAL_BINARY, frame
         size = len(body)
         if size < 126:
-            self.transport.write(bytes((kind, size)) + body)
+            head = bytes((kind, size))
         elif size < 65536:
-            self.transport.write(_SHORT_HEAD(kind, 126, size) + body)
+            head = _SHORT_HEAD(kind, 126, size)
         else:
-            self.transport.write(bytes((kind, 127)) + size.to_bytes(8, "big") + body)
+            head = bytes((kind, 127)) + size.to_bytes(8, "big")
+        if not self._unsent:
+            self.loop.call_soon(self._flush)
+        self._unsent += (head, body)
+        self._unsent_bytes += size
+        if self._unsent_bytes > FLUSH_BYTES:
+            self._flush()
         return True
+
+    def _flush(self) -> None:
+        """All that was said in one turn of the loop goes out in one system call."""
+        unsent, self._unsent, self._unsent_bytes = self._unsent, [], 0
+        if unsent and not self.close_sent and not self.transport.is_closing():
+            self.transport.write(b"".join(unsent))
+
+    async def send(self, message: Any) -> None:
+        """uvicorn's own way out: for the handshake, the end, and a client that reads slowly."""
+        self._flush()
+        await super().send(message)
+
+    def shutdown(self) -> None:
+        self._flush()
+        super().shutdown()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

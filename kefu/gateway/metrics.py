@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import anyio
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
@@ -55,10 +56,10 @@ class Metrics:
         self.connections = Gauge(
             "kefu_connections", "Open sockets.", ["role"], registry=self.registry
         )
-        self.frames_in = Counter(
-            "kefu_frames_received", "Frames from clients.", ["type"], registry=self.registry
-        )
-        self.frames_out = Counter("kefu_frames_sent", "Frames to clients.", registry=self.registry)
+        # counted for every frame, so without the lock of a Counter; read when somebody looks
+        self.sent_count = 0
+        self._received_counts: dict[type[Struct], int] = {}
+        self.add_live(self._frames)
         self.errors = Counter(
             "kefu_errors", "Errors told to clients.", ["code"], registry=self.registry
         )
@@ -85,6 +86,15 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+
+    def note_received(self, kind: type[Struct]) -> None:
+        self._received_counts[kind] = self._received_counts.get(kind, 0) + 1
+
+    def _frames(self) -> Iterable[Reading]:
+        yield Reading("kefu_frames_sent_total", "Frames to clients.", {}, self.sent_count)
+        for kind, count in self._received_counts.items():
+            labels = {"type": str(kind.__struct_config__.tag)}
+            yield Reading("kefu_frames_received_total", "Frames from clients.", labels, count)
 
     def note_commit(self, rows: int, seconds: float) -> None:
         self.commit_rows.observe(rows)

@@ -49,8 +49,13 @@ class Stalled(Exception):
 class Outbox:
     """`put` from anywhere; one task runs `write`; one at a time may `put_patiently`."""
 
-    def __init__(self, send: Callable[[Wire], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        send: Callable[[Wire], Awaitable[None]],
+        write_now: Callable[[Wire], bool] | None = None,
+    ) -> None:
         self._send = send
+        self._write_now = write_now
         self._queue: deque[Wire] = deque()
         self._bytes = 0
         self._wakeup: asyncio.Future[None] | None = None
@@ -62,7 +67,7 @@ class Outbox:
 
     def put(self, wire: Wire) -> bool:
         """Queue it; False when the client is too slow for this. A sealed outbox drops it."""
-        if self._is_sealed:
+        if self._is_sealed or self._goes_at_once(wire):
             return True
         size = getsizeof(wire)
         if len(self._queue) >= OUTBOX_FRAMES or self._bytes + size > OUTBOX_BYTES:
@@ -71,6 +76,11 @@ class Outbox:
         self._bytes += size
         _wake(self._wakeup)
         return True
+
+    def _goes_at_once(self, wire: Wire) -> bool:
+        """The usual case: nothing is before it, and the client takes it."""
+        is_next = not self._queue and self._sending_since is None
+        return is_next and self._write_now is not None and self._write_now(wire)
 
     async def put_patiently(self, wire: Wire) -> None:
         """Queue it as soon as half the outbox is free. Raises Stalled when that takes too long."""

@@ -1,5 +1,6 @@
 """The web server: uvicorn with kefu's limits, told to stop by a signal, exiting without noise."""
 
+import gc
 import logging
 import signal
 import socket
@@ -12,11 +13,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from kefu.errors import KefuError
-from kefu.gateway.wire import WebSocketProtocol, is_news
+from kefu.gateway.direct_socket import DirectSocket
+from kefu.gateway.wire import is_news
 from protocol.limits import FRAME_BYTES
 
 HEARTBEAT_S: Final = 30.0
 BACKLOG: Final = 2048
+GC_THRESHOLD: Final = 10_000  # frames are short-lived and rarely in cycles: look less often
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -53,7 +56,7 @@ async def run(
     config = uvicorn.Config(
         app,
         http="httptools",
-        ws=WebSocketProtocol,
+        ws=DirectSocket,
         lifespan="off",
         log_config=None,
         log_level="warning",
@@ -67,6 +70,8 @@ async def run(
         forwarded_allow_ips=list(trusted_proxies),
     )
     logging.getLogger("uvicorn.error").addFilter(is_news)
+    gc.freeze()  # what was made to start with stays; the collector need not look at it again
+    gc.set_threshold(GC_THRESHOLD)
     server = _Server(config, on_ready=lambda: on_ready(url_of(listener)))
     async with _stopped_by_signals(server):
         await server.serve(sockets=[listener])

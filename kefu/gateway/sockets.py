@@ -21,6 +21,7 @@ from kefu.errors import Problem
 from kefu.gateway.agent_role import AgentRole
 from kefu.gateway.connection import Connection
 from kefu.gateway.customer_role import CustomerRole
+from kefu.gateway.direct_socket import EXTENSION, DirectSocket
 from kefu.gateway.outbox import Stalled, Wire
 from kefu.gateway.ports import Backstage
 from kefu.gateway.problems import body_of, headers_of
@@ -68,11 +69,13 @@ class Socket:
             await _deny(send, problem)
             return
         is_binary = _protocol(scope) == BINARY_PROTOCOL
+        direct = _direct(scope)
         connection = Connection(
             str(self._door.entropy.uuid()),
             role,
             self._backstage,
             _sender(send, is_binary=is_binary),
+            write_now=direct.write if direct is not None else None,
             is_binary=is_binary,
         )
         await self._serve(connection, scope, receive, send)
@@ -131,6 +134,9 @@ class Socket:
         reader: asyncio.Task[None] | None = None
         try:
             await send({"type": "websocket.accept", "subprotocol": _protocol(scope)})
+            direct = _direct(scope)
+            if direct is not None:
+                direct.attach(connection.receive)
             reader = loop.create_task(_read(connection, receive))
             await connection.write()
         except Stalled:
@@ -190,6 +196,12 @@ def _sender(send: Send, *, is_binary: bool) -> Callable[[Wire], Any]:
         await send({"type": "websocket.send", key: wire})
 
     return write
+
+
+def _direct(scope: Scope) -> DirectSocket | None:
+    """The short way to the wire, where the server has one."""
+    found: DirectSocket | None = scope.get("extensions", {}).get(EXTENSION)
+    return found
 
 
 def _headers(scope: Scope) -> dict[str, str]:

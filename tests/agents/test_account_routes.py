@@ -7,45 +7,13 @@ import anyio
 import httpx
 import msgspec
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from kefu.agents.routes import authenticator, routes
-from kefu.errors import Problem
 from protocol.accounts import PERMISSIONS
-from tests.agents.office import GOOD, WRONG, Office
-
-
-async def explain(request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, Problem)
-    body = {"success": False, "code": problem.code, "detail": problem.message}
-    return JSONResponse(body | {"retry_after_s": problem.retry_after_s}, problem.status)
-
-
-@pytest.fixture
-async def client(office: Office) -> AsyncIterator[httpx.AsyncClient]:
-    authenticate = authenticator(office.accounts)
-
-    async def whoami(request: Request) -> Response:
-        return JSONResponse((await authenticate(request)).username)
-
-    app = Starlette(
-        routes=[*routes(office.accounts), Route("/whoami", whoami)],
-        exception_handlers={Problem: explain},
-    )
-    transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 4711))
-    async with httpx.AsyncClient(transport=transport, base_url="http://kefu") as client:
-        yield client
+from tests.agents.office import GOOD, WRONG, Office, bearer
 
 
 async def login(client: httpx.AsyncClient, password: str = GOOD) -> httpx.Response:
     return await client.post("/api/agent/login", json={"username": "lin", "password": password})
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
 
 
 async def test_login_and_refresh_answer_flat(client: httpx.AsyncClient) -> None:
@@ -68,6 +36,8 @@ async def test_login_and_refresh_answer_flat(client: httpx.AsyncClient) -> None:
         "is_active": True,
         "created_at": "2026-11-21T09:00:00Z",
         "last_login": "2026-11-21T09:00:00Z",
+        "skills": [],
+        "team_ids": [],
     }
     second = await client.post(
         "/api/agent/refresh", json={"refresh_token": answer["refresh_token"]}
@@ -78,19 +48,19 @@ async def test_login_and_refresh_answer_flat(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_link_answers_like_login(client: httpx.AsyncClient, office: Office) -> None:
-    link = await office.accounts.make_link("lin")
+    link = await office.make_link("lin")
     answer = await client.post("/api/agent/link", json={"token": link})
     assert set(answer.json()) == set((await login(client)).json())
     spent = await client.post("/api/agent/link", json={"token": link})
     assert spent.status_code == 401
-    assert "ask for a new one" in spent.json()["detail"]
+    assert "ask for a new one" in spent.json()["error"]
 
 
 async def test_the_profile_lists_what_the_role_may_do(
     client: httpx.AsyncClient, office: Office
 ) -> None:
     for role, permissions in PERMISSIONS.items():
-        await office.accounts.create(f"a-{role}", "A", role=role, password=GOOD)
+        await office.create(f"a-{role}", "A", role=role, password=GOOD)
         signed_in = await office.accounts.sign_in(f"a-{role}", GOOD, "203.0.113.9")
         answer = await client.get("/api/agent/profile", headers=bearer(signed_in.token))
         assert answer.json()["success"] is True
@@ -100,7 +70,7 @@ async def test_the_profile_lists_what_the_role_may_do(
         assert "password_hash" not in profile
 
 
-@pytest.mark.parametrize("path", ["/api/agent/profile", "/whoami"])
+@pytest.mark.parametrize("path", ["/api/agent/profile", "/api/teams"])
 async def test_without_an_agent_s_token_nothing_is_shown(
     client: httpx.AsyncClient, office: Office, path: str
 ) -> None:
@@ -149,7 +119,7 @@ async def test_a_wrong_body_is_told_where_and_why(
 ) -> None:
     answer = await client.post("/api/agent/login", content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_MESSAGE")
-    assert words in answer.json()["detail"]
+    assert words in answer.json()["error"]
 
 
 @pytest.mark.parametrize("path", ["login", "refresh", "link"])
@@ -181,7 +151,7 @@ async def test_a_body_of_many_pieces_is_stopped_when_it_is_too_large(
 async def test_a_body_that_never_ends_is_given_up(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kefu.agents.routes.BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("kefu.bodies.BODY_TIMEOUT_S", 0.05)
 
     async def stuck() -> AsyncIterator[bytes]:
         yield b"{"
@@ -189,4 +159,4 @@ async def test_a_body_that_never_ends_is_given_up(
 
     answer = await client.post("/api/agent/login", content=stuck())
     assert answer.status_code == 400
-    assert "took too long" in answer.json()["detail"]
+    assert "took too long" in answer.json()["error"]

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import anyio
+import bcrypt
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
@@ -73,6 +74,30 @@ async def test_a_hash_of_other_parameters_is_made_anew() -> None:
     assert new is not None
     assert await passwords.matches(GOOD, new)
     assert await passwords.upgraded(GOOD, new) is None
+
+
+@pytest.mark.parametrize("prefix", [b"2a", b"2b", b"2y"])
+async def test_a_hash_of_an_older_system_counts_and_is_made_anew(prefix: bytes) -> None:
+    passwords = Passwords()
+    made = bcrypt.hashpw(GOOD.encode(), bcrypt.gensalt(4))
+    old = made.replace(b"2b", prefix, 1).decode()
+    assert await passwords.matches(GOOD, old)
+    assert not await passwords.matches(WRONG, old)
+    new = await passwords.upgraded(GOOD, old)
+    assert new is not None
+    assert extract_parameters(new) == TODAY
+
+
+async def test_bcrypt_reads_72_bytes_as_it_always_did() -> None:
+    long = "密" * 40 + "1"  # 121 bytes
+    old = bcrypt.hashpw(long.encode()[:72], bcrypt.gensalt(4)).decode()
+    assert await Passwords().matches(long, old)
+    assert not await Passwords().matches("密" * 23 + "1", old)
+
+
+@pytest.mark.parametrize("old", ["$2b$04$short", "$2b$31$" + "a" * 53, "$2b$99$", "$2x$"])
+async def test_a_broken_or_endless_bcrypt_hash_matches_nothing(old: str) -> None:
+    assert not await Passwords().matches(GOOD, old)
 
 
 class StuckPasswords(Passwords):

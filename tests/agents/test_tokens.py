@@ -37,6 +37,8 @@ LIN = Agent(
     is_active=True,
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
     last_login_at=None,
+    skills=(),
+    team_ids=(),
 )
 
 

@@ -1,131 +1,13 @@
-"""One customer's conversation on the real router: commit, then receipt, then the others."""
+"""One customer's conversation on the real router: sending again, order, reading."""
 
 from uuid import UUID
 
 import pytest
 
 from kefu.conversations import messages
-from kefu.conversations.commands import Refusal
-from kefu.storage.errors import StoreUnavailable
-from kefu.storage.journal import Collided, Fenced, JournalFull, Unwritable
-from protocol.codes import ErrorCode
-from protocol.server import MessageAck, NewMessage, ToWorkbench
+from kefu.conversations.texts import released
+from protocol.server import NewMessage
 from tests.fakes.shop import SEEDS, Shop, on_stage, play, settled
-from tests.fakes.storage import Fault
-
-UNHEARD = StoreUnavailable("PostgreSQL does not answer.")
-
-
-@on_stage
-async def test_nobody_hears_of_a_message_before_it_is_durable(shop: Shop) -> None:
-    early: list[ToWorkbench] = []
-
-    def check(frame: ToWorkbench) -> None:
-        if isinstance(frame, NewMessage | MessageAck):
-            said = shop.storage.said(frame.payload.chat_id)
-            if frame.payload.message_id not in {row.message_id for row in said}:
-                early.append(frame)
-
-    shop.at_frame, shop.storage.commit_s = check, 0.2
-    ke, wang = shop.agent(), shop.customer()
-    await ke.connect()
-    await ke.accept(await wang.start(), wang)
-    wang.say("一")
-    ke.say("二", wang)
-    await settled(2)
-    assert len(wang.line.heard("message_ack")) == len(ke.line.heard("message_ack")) == 1
-    assert early == []
-
-
-@pytest.mark.parametrize(
-    "error", [UNHEARD, JournalFull(), Fenced()], ids=lambda e: type(e).__name__
-)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_commit_that_fails_is_told_to_every_sender_and_to_nobody_else(
-    seed: int | None, error: Exception
-) -> None:
-    async def scene(shop: Shop) -> None:
-        ke, wang = shop.agent(), shop.customer()
-        await ke.connect()
-        chat_id = await wang.start()
-        await ke.accept(chat_id, wang)
-        ke.line.frames.clear()
-        wang.line.frames.clear()
-        shop.storage.faults.append(Fault(error))
-        wang.say("一")
-        ke.say("二", wang)
-        await settled()
-
-        assert wang.line.codes() + ke.line.codes() == ["OVERLOADED", "OVERLOADED"]
-        assert {frame.reply_to for frame in wang.line.frames} == {"一"}
-        assert wang.line.tags == ke.line.tags == ["error"]
-        assert wang.line.heard("error")[0].retry_after_s
-        assert shop.storage.said(chat_id) == []
-
-    assert play(scene, seed).crashes == []
-
-
-@on_stage
-async def test_a_message_that_got_there_unheard_is_heard_once_it_is_found(shop: Shop) -> None:
-    ke, wang = shop.agent(), shop.customer()
-    await ke.connect()
-    chat_id = await wang.start()
-    await ke.accept(chat_id, wang)
-    ke.line.frames.clear()
-    shop.storage.faults.append(Fault(UNHEARD, is_written=True))
-    wang.say("一", key="k")
-    await settled()
-    assert wang.line.codes() == ["OVERLOADED"]
-    assert ke.line.tags == []
-
-    await settled(5)  # nobody writes: the conversation looks by itself
-    assert [state.last_seq for state in ke.line.heard("chat_status")] == [1]
-    wang.say("一", key="k")
-    await settled()
-    assert [receipt.seq for receipt in wang.line.heard("message_ack")] == [1]
-    assert len(shop.storage.said(chat_id)) == 1
-
-
-@on_stage
-async def test_an_end_that_got_there_unheard_frees_the_agent(shop: Shop) -> None:
-    ke, wang = shop.agent(max_sessions=1), shop.customer()
-    await ke.connect()
-    await ke.accept(await wang.start(), wang)
-    shop.storage.faults.append(Fault(UNHEARD, is_written=True))
-    assert await wang.end() == Refusal(ErrorCode.OVERLOADED)
-    assert ke.presence().active_count == 1
-    await settled(5)
-    assert ke.presence().active_count == 0
-    assert ke.line.heard("chat_status")[-1].status == "ended"
-    assert wang.line.heard("chat_status")[-1].status == "ended"
-
-
-@on_stage
-async def test_a_start_that_got_there_unheard_is_in_the_queue(shop: Shop) -> None:
-    wang, ke = shop.customer(), shop.agent()
-    await wang.start(wants_human=True)
-    await wang.end()
-    shop.storage.faults.append(Fault(UNHEARD, is_written=True))
-    wish = messages.StartChat(wang.line.origin(), wang.customer, wants_human=True)
-    assert await wang.ref.ask(wish, within=30) == Refusal(ErrorCode.OVERLOADED)
-    await settled(5)
-    status = wang.line.heard("chat_status")[-1]
-    assert (status.status, status.queue_position) == ("waiting", 1)
-    assert [change.change for change in ke.line.heard("queue_update")][-1] == "added"
-
-
-@on_stage
-async def test_a_store_that_is_down_is_asked_again_until_it_answers(shop: Shop) -> None:
-    wang = shop.customer()
-    shop.storage.is_down = True
-    wang.say("一", key="k")
-    await settled(30)
-    assert wang.line.codes() == ["OVERLOADED"]
-    shop.storage.is_down = False
-    wang.say("一", key="k")
-    await settled()
-    assert wang.line.tags == ["error", "chat_status", "message_ack"]
-
 
 # --- sending again -------------------------------------------------------------------------------
 
@@ -187,66 +69,6 @@ async def test_a_key_older_than_the_window_is_found_in_the_store(shop: Shop) -> 
     await settled()
     assert wang.line.codes() == []
     assert [receipt.seq for receipt in wang.line.heard("message_ack")] == [1, 701]
-
-
-# --- collisions ----------------------------------------------------------------------------------
-
-
-@on_stage
-async def test_after_a_collision_the_truth_is_read_and_decided_once_more(shop: Shop) -> None:
-    wang = shop.customer()
-    chat_id = await wang.start()
-    loads = shop.storage.load_count
-    shop.storage.faults.append(Fault(Collided()))
-    wang.say("一")
-    await settled()
-    assert shop.storage.load_count == loads + 1
-    assert [receipt.seq for receipt in wang.line.heard("message_ack")] == [1]
-    assert [row.content for row in shop.storage.said(chat_id)] == ["一"]
-
-
-@on_stage
-async def test_a_second_collision_is_told_and_not_tried_for_ever(shop: Shop) -> None:
-    wang = shop.customer()
-    chat_id = await wang.start()
-    shop.storage.faults += [Fault(Collided()), Fault(Collided())]
-    wang.say("一")
-    await settled()
-    assert wang.line.codes() == ["OVERLOADED"]
-    assert shop.storage.said(chat_id) == []
-
-
-@on_stage
-async def test_what_another_owner_wrote_stays_and_ours_comes_behind(shop: Shop) -> None:
-    wang = shop.customer()
-    chat_id = await wang.start()
-    wang.say("一")
-    await settled()
-    (row,) = shop.storage.said(chat_id)
-    key = (chat_id, 2)
-    other = type(row)(
-        **{name: getattr(row, name) for name in row.__struct_fields__}
-        | {"seq": 2, "message_id": UUID(int=9), "content": "二"}
-    )
-    shop.storage.messages_by_place[key] = other
-    wang.say("三")
-    await settled()
-    assert [row.content for row in shop.storage.said(chat_id)] == ["一", "二", "三"]
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_what_can_never_be_written_is_answered_and_takes_nobody_along(seed: int | None) -> None:
-    async def scene(shop: Shop) -> None:
-        wang = shop.customer()
-        await wang.start()
-        shop.storage.faults += [Fault(Unwritable("X")), None, Fault(Unwritable("X"))]
-        for text in ("一", "二", "三"):
-            wang.say(text)
-        await settled(5)
-        assert wang.line.codes() == ["INTERNAL"]
-        assert len(wang.line.heard("message_ack")) == 2
-
-    assert len(play(scene, seed).crashes) == 2
 
 
 # --- order ---------------------------------------------------------------------------------------
@@ -311,6 +133,30 @@ async def test_a_refused_message_opens_no_chat(shop: Shop) -> None:
     await settled()
     assert wang.line.codes() == ["CHAT_NOT_FOUND"]
     assert shop.storage.entries == []
+
+
+@on_stage
+async def test_typing_is_shown_to_the_other_side_alone(shop: Shop) -> None:
+    ke, fu, wang = shop.agent(1), shop.agent(2), shop.customer()
+    await ke.connect()
+    chat_id = await wang.start()
+    wang.ref.tell(messages.ShowTyping(wang.line.origin(), wang.party, True))
+    await ke.accept(chat_id, wang)
+    wang.ref.tell(messages.ShowTyping(wang.line.origin(), wang.party, True))
+    wang.ref.tell(messages.ShowTyping(ke.line.origin(), ke.party, True, chat_id))
+    wang.ref.tell(messages.ShowTyping(fu.line.origin(), fu.party, True, chat_id))
+    await settled()
+    assert [shown.sender_type for shown in ke.line.heard("typing")] == ["customer"]
+    assert [shown.sender_type for shown in wang.line.heard("typing")] == ["agent"]
+    assert fu.line.heard("typing") == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"),
+    [(None, "人工"), ("zh_CN", "人工"), ("zh-Hant-HK", "智慧"), ("de-DE", "The agent")],
+)
+def test_a_farewell_is_said_in_the_customers_language(locale: str | None, said: str) -> None:
+    assert said in released(locale)
 
 
 # --- reading -------------------------------------------------------------------------------------

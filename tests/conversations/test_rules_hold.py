@@ -150,6 +150,14 @@ class Chats(RuleBasedStateMachine):
         if by is not cast.OWNER or (before is not None and before.rating is not None):
             assert self.chat is before
 
+    @rule(first=st.integers(1, 5), second=st.integers(1, 5))
+    def end_and_rate_twice(self, first: int, second: int) -> None:
+        self.attempt(cast.end())
+        self.attempt(cast.rate(rating=first))
+        rated = self.chat
+        self.attempt(cast.rate(rating=second))
+        assert self.chat is rated
+
     @rule(by=ANYBODY)
     def add_a_note(self, by: Party) -> None:
         before = self.chat

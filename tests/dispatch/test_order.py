@@ -3,7 +3,7 @@
 from itertools import pairwise
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kefu.conversations.announce import waiting_of
@@ -48,6 +48,7 @@ def grade(one: Waiting) -> str:
     return "high" if one.is_pressing else "normal"
 
 
+@settings(deadline=None)
 @given(many=MANY)
 def test_everybody_stands_where_the_sentence_puts_them(many: list[Waiting]) -> None:
     ordered = in_order(many, NOW)
@@ -57,6 +58,7 @@ def test_everybody_stands_where_the_sentence_puts_them(many: list[Waiting]) -> N
         assert not goes_before(after, before)
 
 
+@settings(deadline=None)
 @given(many=MANY, data=st.data())
 def test_the_order_does_not_depend_on_who_came_to_the_list_first(
     many: list[Waiting], data: st.DataObject
@@ -65,12 +67,14 @@ def test_the_order_does_not_depend_on_who_came_to_the_list_first(
     assert in_order(mixed, NOW) == in_order(many, NOW)
 
 
+@settings(deadline=None)
 @given(many=MANY)
 def test_a_position_is_the_place_in_the_order(many: list[Waiting]) -> None:
     for place, one in enumerate(in_order(many, NOW), start=1):
         assert position(one, many, NOW) == place
 
 
+@settings(deadline=None)
 @given(one=WAITING)
 def test_a_priority_is_what_the_sentence_says(one: Waiting) -> None:
     assert priority(one, NOW) == grade(one)

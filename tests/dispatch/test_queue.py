@@ -40,6 +40,7 @@ async def test_customers_hear_their_position_and_only_when_it_changes(shop: Shop
     await people[0].end()
     await settled(5)
     assert [positions(person.line) for person in people[1:]] == [[2, 1], [3, 2]]
+    assert shop.handled["QueueMoved"] == 5
 
 
 @on_stage
@@ -78,6 +79,29 @@ async def test_a_customer_whose_answer_got_lost_hears_their_position_later(shop:
     assert positions(wang.line) == [None]
     await settled(20)
     assert positions(wang.line) == [None, 1]
+
+
+@on_stage
+async def test_a_conversation_too_busy_to_listen_is_told_its_position_again(shop: Shop) -> None:
+    await awake(shop)
+    first, wang = shop.customer(1), shop.customer(2)
+    await first.start()
+    await wang.start()
+    conversation = shop.router.find(wang.ref.id)
+    assert conversation is not None
+    await settled(2)
+    usual, shop.storage.commit_s = conversation.mailbox.limit, 5.0
+    wang.say("一")
+    await settled(0.1)
+    conversation.mailbox.limit = 1
+    wang.say("二")
+    shop.storage.commit_s = 0.0
+    await first.end()
+    await settled(2)
+    assert positions(wang.line) == [2]
+    conversation.mailbox.limit = usual
+    await settled(20)
+    assert positions(wang.line) == [2, 1]
 
 
 @on_stage

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -82,6 +83,8 @@ class Shop:
         self.at_frame: Callable[[ToWorkbench], None] = lambda _frame: None
         self.is_bot_ready = False
         self.crashes: list[BaseException] = []
+        self.handled: Counter[str] = Counter()
+        """How many messages of each type the actors took."""
         self.router = Router(
             (
                 Kind(conversations.KIND, self._conversation),
@@ -90,6 +93,7 @@ class Shop:
             ),
             random=self.entropy.random,
             on_crash=lambda _id, error: self.crashes.append(error),
+            observe=lambda _id, message_type, _took_s: self.handled.update((message_type,)),
         )
 
     def _conversation(self, key: str) -> Actor[Any]:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
+import anyio.lowlevel
+
 from actors import ActorId
 from actors.simulation import SimulationLoop
 from kefu.agents.accounts import Accounts
@@ -45,6 +47,12 @@ def simulated(story: Callable[[], Coroutine[Any, Any, None]], seed: int | None =
     """Run it on virtual time."""
     with asyncio.Runner(loop_factory=lambda: SimulationLoop(seed)) as runner:
         runner.run(story())
+
+
+async def passes(seconds: float) -> None:
+    """Let virtual time go by; on a real loop that would be a wait and a hope."""
+    assert isinstance(asyncio.get_running_loop(), SimulationLoop)
+    await asyncio.sleep(seconds)
 
 
 class LoopClock:
@@ -126,6 +134,7 @@ class Stage:
         self.chats = FakeChats()
         self.told: list[Any] = []
         self.is_full = False
+        self.answer: Callable[[Any], Any] = self._answer
         self.gate = asyncio.Event()
         self.gate.set()
         self.tokens = Tokens(Secret("s" * 32), Secret("o" * 32), clock=self.clock)
@@ -153,10 +162,10 @@ class Stage:
         return Door(**settings | changes)
 
     async def identify(self, token: str) -> Any:
-        await asyncio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return self.tokens.verify(token)
 
-    def answer(self, message: Any) -> Any:
+    def _answer(self, message: Any) -> Any:
         if isinstance(message, conversations.Describe):
             assert message.origin is not None
             self.hub.reply(message.origin, self.status())

@@ -1,6 +1,5 @@
 """Whatever is lost, doubled, late or asked for again: the client's messages are contiguous."""
 
-import asyncio
 import json
 from collections import Counter
 from typing import Any
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kefu.gateway.chat_view import Admission, ChatView
-from tests.gateway.stage import CHAT, Stage, simulated
+from tests.gateway.stage import CHAT, Stage, passes, simulated
 
 SEQ = st.integers(0, 12)
 STEPS = st.one_of(
@@ -55,10 +54,10 @@ class Story:
                 self.resumed_after.append(point)
                 peer.say("resume", {"chat_id": str(CHAT), "last_seq": point})
             elif step == "wait":
-                await asyncio.sleep(what)
-        await asyncio.sleep(100)
+                await passes(what)
+        await passes(100)
         stage.publish(stage.status())
-        await asyncio.sleep(100)
+        await passes(100)
         self.check(peer.frames)
         assert peer.close_code is None
         await peer.leave()
@@ -91,7 +90,7 @@ class Story:
         assert set(have) >= set(range(3, len(self.stage.chats.log) + 1))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(STEPS, max_size=25), st.sampled_from([0.0, 0.3, 1.0]))
 def test_what_a_client_was_sent_is_contiguous_whatever_happens(
     steps: list[tuple[str, Any]], delay_s: float
@@ -164,7 +163,7 @@ def test_a_log_that_lost_messages_is_said_not_hidden() -> None:
         late = [stage.chats.speak() for _ in range(4)][-1]
         del stage.chats.log[11]  # a restored database
         stage.publish(late)
-        await asyncio.sleep(1)
+        await passes(1)
         statuses = [frame["payload"] for frame in peer.heard("chat_status")]
         assert [status.get("resync", False) for status in statuses] == [False, True]
         await peer.leave()
@@ -180,10 +179,62 @@ def test_more_than_can_be_replayed_is_said_and_the_last_of_it_sent() -> None:
         peer = await stage.connected()
         stage.chats.owner_id = stage.told[0].viewer.id
         peer.say("resume", {"chat_id": str(CHAT), "last_seq": 10})
-        await asyncio.sleep(1)
+        await passes(1)
         assert peer.heard("chat_status")[1]["payload"]["resync"] is True
         assert [m["payload"]["seq"] for m in peer.heard("new_message")] == [*range(351, 401)]
         await peer.leave()
+
+    simulated(story)
+
+
+def test_live_messages_wait_behind_a_replay() -> None:
+    async def story() -> None:
+        stage = Stage()
+        for _ in range(3):
+            stage.chats.speak()
+        peer = await stage.connected()
+        stage.chats.delay_s = 1.0
+        peer.say("resume", {"chat_id": str(CHAT), "last_seq": 1})
+        await passes(0.5)
+        stage.publish(stage.chats.speak())
+        stage.publish(stage.status("ended"))
+        await passes(1)
+        assert [m["payload"]["seq"] for m in peer.heard("new_message")] == [2, 3, 4]
+        assert peer.frames[-1]["type"] == "chat_status"
+        await peer.leave()
+
+    simulated(story)
+
+
+def test_a_replay_that_fails_lets_go_of_what_waited() -> None:
+    async def story() -> None:
+        stage = Stage()
+        stage.chats.speak()
+        peer = await stage.connected()
+        stage.chats.delay_s, stage.chats.failures = 1.0, 1
+        peer.say("resume", {"chat_id": str(CHAT), "last_seq": 0}, id="1")
+        await passes(0.5)
+        stage.publish(stage.chats.speak())
+        error = await peer.hear("error")
+        assert (error["payload"]["code"], error["reply_to"]) == ("OVERLOADED", "1")
+        assert [m["payload"]["seq"] for m in peer.heard("new_message")] == [2]
+        await peer.leave()
+
+    simulated(story)
+
+
+def test_a_replay_that_fails_before_a_hole_sends_the_client_away() -> None:
+    async def story() -> None:
+        stage = Stage()
+        stage.chats.speak()
+        peer = await stage.connected()
+        stage.chats.delay_s, stage.chats.failures = 1.0, 1
+        peer.say("resume", {"chat_id": str(CHAT), "last_seq": 0}, id="1")
+        await passes(0.5)
+        stage.chats.speak()
+        stage.publish(stage.chats.speak())
+        await peer.task
+        assert peer.close_code == 1013
 
     simulated(story)
 

@@ -6,7 +6,7 @@ import pytest
 
 from kefu.gateway.limits import OUTBOX_BYTES, OUTBOX_FRAMES, SEND_WITHIN_S
 from kefu.gateway.outbox import Outbox, Stalled, Wire
-from tests.gateway.stage import simulated
+from tests.gateway.stage import passes, simulated
 
 
 class Client:
@@ -32,7 +32,7 @@ def test_frames_go_out_in_order_until_it_is_sealed() -> None:
         for number in range(100):
             assert outbox.put(str(number))
             if number % 7 == 0:
-                await asyncio.sleep(1)
+                await passes(1)
         outbox.seal()
         await writing
         assert client.got == [str(number) for number in range(100)]
@@ -64,7 +64,7 @@ def test_room_that_was_written_free_is_room_again() -> None:
         writing = asyncio.create_task(outbox.write())
         for _ in range(20):
             assert all(outbox.put("x" * 4000) for _ in range(200))
-            await asyncio.sleep(1)
+            await passes(1)
         outbox.seal()
         await writing
         assert len(client.got) == 4000
@@ -78,7 +78,7 @@ def test_a_client_that_takes_nothing_has_stalled() -> None:
         outbox = Outbox(client.take)
         writing = asyncio.create_task(outbox.write())
         outbox.put("one")
-        await asyncio.sleep(SEND_WITHIN_S - 1)
+        await passes(SEND_WITHIN_S - 1)
         client.is_stalled = True
         outbox.put("two")
         began = asyncio.get_running_loop().time()
@@ -158,7 +158,7 @@ def test_dropped_it_gives_up_even_what_is_being_sent() -> None:
         outbox.put("one")
         outbox.put("two")
         writing = asyncio.create_task(outbox.write())
-        await asyncio.sleep(1)
+        await passes(1)
         outbox.seal(drop=True)
         began = asyncio.get_running_loop().time()
         with pytest.raises(Stalled):

@@ -3,12 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
 from protocol.agent import ChatTransfer, FromAgent, FromWorkbench
 from protocol.customer import FromCustomer
 from protocol.server import ToCustomer, ToWorkbench
+
+# A busy machine is no finding.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 DIRECTIONS: dict[str, Any] = {
     "FromCustomer": FromCustomer,

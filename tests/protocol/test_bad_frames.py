@@ -12,7 +12,7 @@ from protocol.codes import ErrorCode
 from protocol.limits import CONTENT_CHARS
 from protocol.wire import Reader, Rejection, encode_json, encode_msgpack, from_customer
 from protocol.wire import from_workbench as reader
-from tests.protocol.samples import DIRECTIONS, frames
+from tests.protocol.samples import DIRECTIONS, PATIENT, frames
 
 CHAT = "00000000-0000-0000-0000-000000000001"
 SECRET = "geheim-9f3"
@@ -197,6 +197,7 @@ def read_both(read: Reader[Any], data: bytes) -> None:
             assert answer.sentence
 
 
+@PATIENT
 @given(data=st.binary(max_size=300))
 @example(data=b"\x81\x90\x01")
 @example(data=b"\x82\xa4type\xa4nope\xa7payload\xd9\x02\xff\xfe")
@@ -206,11 +207,13 @@ def test_any_bytes_are_answered(data: bytes) -> None:
     read_both(from_customer, data)
 
 
+@PATIENT
 @given(text=st.text(st.characters(), max_size=200))
 def test_any_text_is_answered(text: str) -> None:
     reader.read_json(text)
 
 
+@PATIENT
 @given(
     frame=frames(DIRECTIONS["FromWorkbench"]),
     place=st.integers(min_value=0),
@@ -233,6 +236,7 @@ def test_a_frame_damaged_on_its_way_is_answered(
 WORD = "Qx7-secret-Qx7"
 
 
+@PATIENT
 @given(
     frame=frames(DIRECTIONS["FromWorkbench"]),
     field=st.integers(min_value=0),

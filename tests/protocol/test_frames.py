@@ -20,7 +20,7 @@ from protocol.wire import (
     from_server,
     from_workbench,
 )
-from tests.protocol.samples import DIRECTIONS, built, frames
+from tests.protocol.samples import DIRECTIONS, PATIENT, built, frames
 
 READERS: dict[str, Reader[Any]] = {
     "FromCustomer": from_customer,
@@ -43,7 +43,7 @@ def validator(direction: str) -> Any:
 
 
 @pytest.mark.parametrize(("direction", "frame"), FRAMES)
-@settings(max_examples=15, deadline=None)
+@settings(PATIENT, max_examples=15)
 @given(data=st.data())
 def test_every_frame_survives_both_formats_and_fits_the_schema(
     direction: str, frame: Any, data: st.DataObject
@@ -69,16 +69,19 @@ def test_the_schema_refuses_what_the_reader_refuses(direction: str) -> None:
         assert not validator(direction).is_valid(wrong)
 
 
+@PATIENT
 @given(frame=frames(DIRECTIONS["ToCustomer"]))
 def test_what_a_customer_hears_a_workbench_understands_too(frame: Any) -> None:
     assert from_server.read_json(encode_json(frame)) == frame
 
 
+@PATIENT
 @given(frame=frames(DIRECTIONS["FromAgent"]))
 def test_an_agent_says_the_same_on_the_workbench(frame: Any) -> None:
     assert from_workbench.read_msgpack(encode_msgpack(frame)) == frame
 
 
+@PATIENT
 @given(frame=frames(DIRECTIONS["FromCustomer"]))
 def test_what_a_newer_client_adds_is_passed_over(frame: Any) -> None:
     plain = json.loads(encode_json(frame))

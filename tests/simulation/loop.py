@@ -34,10 +34,13 @@ class MortalLoop(SimulationLoop):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self._taken: list[asyncio.Handle] = []
+        self._kept: list[object] = []
 
     def kill(self, process: Process) -> None:
         """Now, in the middle of everything."""
         process.is_dead = True
+        # collected as garbage its tasks would still run their `finally`, and at any time
+        self._kept.append(asyncio.all_tasks(self))
         for place, handle in enumerate(self._ready):
             if _process_of(handle) is process:
                 self._ready[place] = asyncio.Handle(_nothing, (), self)  # the round counts them

@@ -64,7 +64,7 @@ def _recent_keys(tables: Tables, args: Sequence[Any]) -> list[Row]:
     found = [
         message
         for chat_id in newest
-        for _, message in sorted(tables.messages[chat_id].items(), reverse=True)
+        for _, message in reversed(tables.messages.get(chat_id, {}).items())
         if message["client_message_id"] is not None
     ]
     return [Row(message) for message in found[:limit]]

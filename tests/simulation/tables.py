@@ -126,19 +126,18 @@ class Tables:
         for chat_id, row in chats.items():
             if chat_id not in self.chats:
                 self.chats_of.setdefault(row["customer_id"], []).append(chat_id)
-                self.messages[chat_id], self.events[chat_id] = {}, {}
             self.chats[chat_id] = row
         for customer_id, open_now in open_chats.items():
             self.open_chat_of.pop(customer_id, None)
             if open_now is not None:
                 self.open_chat_of[customer_id] = open_now
         for message in messages:
-            self.messages[message["chat_id"]][message["seq"]] = message
+            self.messages.setdefault(message["chat_id"], {})[message["seq"]] = message
             key = _sent_key(message)
             if key is not None:
                 self.sent[key] = message
         for event in events:
-            self.events[event["chat_id"]][event["log_id"]] = event
+            self.events.setdefault(event["chat_id"], {})[event["log_id"]] = event
 
     # --- reading ----------------------------------------------------------------------------------
 

@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from kefu.agents import store as sign_in_store
 from kefu.agents.attempts import Attempts
 from kefu.agents.passwords import require_good
 from kefu.agents.staff import store
 from kefu.agents.staff.ports import World
-from kefu.agents.staff.roster import difference
+from kefu.agents.staff.roster import difference, with_fields
 from kefu.agents.tokens import AgentIdentity
 from kefu.audit.messages import Act, By
 from kefu.errors import Problem
@@ -43,7 +41,7 @@ class OwnAccount:
             raise Problem(ErrorCode.NO_FIELDS_TO_UPDATE)
         async with transaction(self._world.pool) as connection:
             before = _still_here(await store.lock_by_id(connection, agent_id))
-            after = replace(before, **fields)
+            after = with_fields(before, fields)
             old, new = difference(before, after)
             if new:
                 await store.save_agent(connection, after)

@@ -84,7 +84,7 @@ class Roster:
         async with transaction(self._world.pool) as connection:
             admins = await store.lock_admins(connection)
             before = _known(await store.lock_by_username(connection, username))
-            after = replace(before, **fields)
+            after = with_fields(before, fields)
             if admins == {before.id} and not (after.role == "admin" and after.is_active):
                 raise Problem(ErrorCode.UNPROCESSABLE, LAST_ADMIN)
             ended = await self._end_sessions(connection, before, after)
@@ -194,6 +194,12 @@ def new_agent(username: str, name: str, role: str, max_sessions: int) -> NewAgen
     if not username.isprintable() or any(c.isspace() or c == "/" for c in username):
         raise Problem(ErrorCode.INVALID_MESSAGE, "A username has no spaces and no slashes.")
     return new
+
+
+def with_fields(agent: Agent, fields: Mapping[str, Any]) -> Agent:
+    """The account with other fields; a name loses the space around it."""
+    changed = replace(agent, **fields)
+    return replace(changed, name=changed.name.strip())
 
 
 def difference(before: Agent, after: Agent) -> tuple[dict[str, Any], dict[str, Any]]:

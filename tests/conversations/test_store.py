@@ -1,0 +1,151 @@
+"""What a chat is in memory and what PostgreSQL gives back are the same chat."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+import anyio
+import asyncpg
+import pytest
+from msgspec.structs import replace
+
+from kefu.conversations.commands import Command
+from kefu.conversations.keys import Known
+from kefu.conversations.reads import ReadMarks
+from kefu.conversations.slots import slot_of
+from kefu.conversations.state import Chat
+from kefu.conversations.store import PostgresChats
+from kefu.conversations.turn import Step, Turn
+from kefu.storage.database import DatabasePool
+from kefu.storage.journal import Journal
+from kefu.storage.ownership import claim_slots
+from tests.conversations import cast
+
+
+class Writer:
+    """Decides and commits, as the actor does."""
+
+    def __init__(self, journal: Journal, epochs: dict[int, int]) -> None:
+        self._journal = journal
+        self._epochs = epochs
+
+    async def write(self, chat: Chat | None, *commands: Command) -> Chat:
+        turn = Turn(chat)
+        step = Step(chat)
+        for command in commands:
+            assert step.apply(command) is None
+        turn.take(step)
+        slot = slot_of(cast.CUSTOMER.id)
+        entry = turn.entry(slot, self._epochs[slot], ReadMarks())
+        assert entry is not None
+        await self._journal.append(entry)
+        assert turn.chat is not None
+        return turn.chat
+
+
+@pytest.fixture
+async def chats(pool: DatabasePool) -> PostgresChats:
+    chats = PostgresChats(pool)
+    await chats.save_customer(cast.CUSTOMER)
+    return chats
+
+
+@pytest.fixture
+async def writer(database: str, pool: DatabasePool) -> AsyncIterator[Writer]:
+    connection = await asyncpg.connect(database)
+    epochs = await claim_slots(connection, "test")
+    await connection.close()
+    journal = Journal(lambda: asyncpg.connect(database))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(journal.run)
+        yield Writer(journal, epochs)
+        tasks.cancel_scope.cancel()
+
+
+LIVES: dict[str, tuple[Command, ...]] = {
+    "with the bot": (cast.opening(),),
+    "with words": (cast.opening(), cast.say(cast.OWNER, "你好\n\U0001f600")),
+    "waiting": (cast.opening(wants_human=True),),
+    "with a human": (cast.opening(wants_human=True), cast.accept(cast.KE)),
+    "passed on": (
+        cast.opening(wants_human=True),
+        cast.accept(cast.KE),
+        cast.transfer(cast.KE, cast.FU),
+    ),
+    "released": (
+        cast.opening(wants_human=True),
+        cast.accept(cast.KE),
+        cast.release(cast.KE),
+        cast.add_note(cast.KE),
+    ),
+    "ended and rated": (
+        cast.opening(wants_human=True),
+        cast.accept(cast.KE),
+        cast.end(),
+        cast.rate(rating=4),
+    ),
+}
+
+
+@pytest.mark.parametrize("life", LIVES)
+async def test_a_chat_is_read_back_as_it_was(
+    life: str, chats: PostgresChats, writer: Writer
+) -> None:
+    written = await writer.write(None, *LIVES[life])
+    stored = await chats.latest(cast.CUSTOMER.id)
+    assert stored is not None
+    assert stored.chat == written
+    by_id = await chats.chat(written.chat_id)
+    assert by_id == stored
+    assert [chat.chat_id for chat in await chats.waiting()] == (
+        [written.chat_id] if written.phase == "pending_manual" else []
+    )
+
+
+async def test_the_open_chat_is_the_latest_even_when_the_clock_was_set_back(
+    chats: PostgresChats, writer: Writer
+) -> None:
+    ended = await writer.write(None, cast.opening(), cast.end())
+    earlier = replace(cast.opening(chat_id=101), at=cast.NOON - 3600)
+    opened = await writer.write(ended, earlier)
+    stored = await chats.latest(cast.CUSTOMER.id)
+    assert stored is not None
+    assert stored.chat.chat_id == opened.chat_id
+
+
+async def test_a_message_is_found_under_its_key(chats: PostgresChats, writer: Writer) -> None:
+    said = replace(cast.say(cast.OWNER, "在吗"), client_message_id="k")
+    chat = await writer.write(None, cast.opening(), said)
+    known = Known(chat.chat_id, said.message_id, 1, cast.NOON, "在吗", "text")
+    assert await chats.sent(chat.chat_id, cast.CUSTOMER.id, "k") == known
+    assert await chats.sent(chat.chat_id, cast.CUSTOMER.id, "other") is None
+    assert await chats.sent(chat.chat_id, UUID(int=77), "k") is None
+    assert await chats.keys(cast.CUSTOMER.id) == [(cast.CUSTOMER.id, "k", known)]
+
+
+async def test_messages_are_read_between_two_points(chats: PostgresChats, writer: Writer) -> None:
+    words = [replace(cast.say(cast.OWNER, str(n)), message_id=UUID(int=n)) for n in range(1, 8)]
+    chat = await writer.write(None, cast.opening(), *words)
+    found = await chats.messages(chat.chat_id, after=2, until=6, limit=3)
+    assert [(message.seq, message.content) for message in found] == [(3, "3"), (4, "4"), (5, "5")]
+    assert found[0].timestamp == datetime.fromtimestamp(cast.NOON, UTC)
+
+
+async def test_agents_chats_and_their_owners_are_found(
+    chats: PostgresChats, writer: Writer
+) -> None:
+    chat = await writer.write(None, cast.opening(wants_human=True), cast.accept(cast.KE))
+    assert cast.KE.id is not None
+    assert await chats.active(cast.KE.id) == {chat.chat_id: cast.CUSTOMER.id}
+    assert await chats.owner(chat.chat_id) == cast.CUSTOMER.id
+    assert await chats.owner(UUID(int=404)) is None
+    await writer.write(chat, cast.end())
+    assert await chats.active(cast.KE.id) == {}
+
+
+async def test_a_customer_once_known_as_vip_stays_one_and_keeps_their_name(
+    chats: PostgresChats,
+) -> None:
+    assert not await chats.save_customer(cast.CUSTOMER)
+    assert await chats.save_customer(cast.CUSTOMER.as_vip(True))
+    assert await chats.save_customer(replace(cast.CUSTOMER, name=None))

@@ -1,0 +1,217 @@
+"""Agents on their workbench: they race for the queue, answer, pass chats on, and take over."""
+
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from msgspec.structs import replace
+
+from protocol.codes import ErrorCode
+from protocol.server import (
+    AgentStatus,
+    ChatState,
+    ChatStatus,
+    Error,
+    QueueItem,
+    QueueSnapshot,
+    QueueState,
+    QueueUpdate,
+    TransferRequest,
+)
+from tests.simulation.chat_copy import ChatCopy
+from tests.simulation.client import Client
+from tests.simulation.customer import NOBODY
+from tests.simulation.rules import words
+
+STATUSES: Final = ("online", "busy", "break", "offline", "online", "online")
+
+
+def agent_id(number: int) -> UUID:
+    return uuid5(NOBODY, f"agent {number}")
+
+
+class Feed:
+    """The list as this agent folded it from a snapshot and what came after."""
+
+    def __init__(self, snapshot: QueueState) -> None:
+        self.feed_id = snapshot.feed_id
+        self.feed_seq = snapshot.feed_seq
+        self.waiting = {item.chat_id: item for item in snapshot.waiting}
+        self.agents = {agent.agent_id: agent for agent in snapshot.agents}
+        self.order = [item.chat_id for item in snapshot.waiting]
+
+    def differs(self, other: "Feed") -> bool:
+        """Apart from the priority: it changes with time alone, and is the reader's to count."""
+        mine = {chat_id: _plain(item) for chat_id, item in self.waiting.items()}
+        theirs = {chat_id: _plain(item) for chat_id, item in other.waiting.items()}
+        return mine != theirs or self.agents != other.agents
+
+
+class Agent(Client):
+    path = "/ws/workbench"
+
+    def __init__(self, world: Any, number: int) -> None:
+        super().__init__(world, f"agent-{number}", agent_id(number), f"a{number}")
+        self.feed: Feed | None = None
+        self.refused_for_capacity = 0
+        self._offers: list[UUID] = []
+        self._fresh = False
+        self._replay: tuple[str, int] | None = None
+        self._heard: dict[tuple[str, int], Any] = {}
+
+    def follows(self, state: ChatState) -> bool:
+        is_mine = state.agent is not None and state.agent.id == self.person_id
+        return is_mine and state.status == "active"
+
+    @property
+    def chats(self) -> list[ChatCopy]:
+        return [copy for copy in self.copies.values() if copy.is_followed]
+
+    # --- hearing ----------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        self._fresh = False
+        self._replay = None
+        super().connect()
+
+    def hear(self, frame: Any) -> None:
+        match frame:
+            case QueueSnapshot(payload=snapshot):
+                self._take_snapshot(Feed(snapshot))
+            case QueueUpdate(payload=change):
+                self._take_change(frame, change.feed_id, change.feed_seq)
+            case AgentStatus(payload=change):
+                self._take_change(frame, change.feed_id, change.feed_seq)
+            case TransferRequest(payload=offer):
+                self._offers.append(offer.request_id)
+            case _:
+                pass
+
+    def _take_snapshot(self, fresh: Feed) -> None:
+        self.note("hear", "queue_snapshot", fresh.feed_seq)
+        old = self.feed
+        if self._fresh and old is not None and old.feed_id == fresh.feed_id:
+            if old.feed_seq != fresh.feed_seq or old.differs(fresh):
+                self.world.violate("I13", f"{self.name}: the list it folded is not the fresh one")
+        self.feed, self._fresh = fresh, True
+
+    def _take_change(self, frame: Any, feed_id: str, feed_seq: int) -> None:
+        self.note("hear", words(frame), feed_seq, frame.reply_to)
+        feed = self.feed
+        if frame.reply_to is not None:
+            self._take_replayed(frame, feed_id, feed_seq)
+            return
+        self._heard[feed_id, feed_seq] = frame
+        if not self._fresh or feed is None:
+            return
+        if (feed_id, feed_seq) != (feed.feed_id, feed.feed_seq + 1):
+            self.world.violate("I13", f"{self.name}: feed {feed_seq} after {feed.feed_seq}")
+        feed.feed_seq = feed_seq
+        if isinstance(frame, AgentStatus):
+            feed.agents[frame.payload.agent.agent_id] = frame.payload.agent
+        elif frame.payload.item is not None:
+            feed.waiting[frame.payload.chat_id] = frame.payload.item
+        else:
+            feed.waiting.pop(frame.payload.chat_id, None)
+
+    def _take_replayed(self, frame: Any, feed_id: str, feed_seq: int) -> None:
+        if self._replay is None or self._replay[0] != frame.reply_to:
+            return
+        expected = self._replay[1]
+        heard = self._heard.get((feed_id, feed_seq))
+        if feed_seq != expected or (heard is not None and heard != replace(frame, reply_to=None)):
+            self.world.violate("I14", f"{self.name}: the feed went on at {feed_seq}")
+        self._replay = (frame.reply_to, expected + 1)
+
+    # --- acting -----------------------------------------------------------------------------------
+
+    def act(self) -> None:
+        if self.world.is_calm:
+            if self.world.is_tidying:
+                self._accept_fairly()
+            return
+        if self._offers and self.random.random() < 0.5:
+            answer = {"request_id": self._offers.pop(0), "accept": self.random.random() < 0.7}
+            self.say("respond_transfer", answer)
+        elif self.feed is not None and self.feed.waiting and self.random.random() < 0.4:
+            self._accept(self.random.choice(list(self.feed.waiting)[:3]))
+        elif self.chats and self.random.random() < 0.85:
+            self._serve(self.random.choice(self.chats), self.random.random())
+        else:
+            self._look_around(self.random.random())
+
+    def _serve(self, chat: ChatCopy, chance: float) -> None:
+        named = {"chat_id": chat.chat_id}
+        canary = self.world.canary_of(chat.chat_id)
+        if chance < 0.60:
+            for _ in range(self.random.choice((1, 1, 2))):
+                self.send(f"{self.name} {len(self.sendings) + 1} {canary}", chat.chat_id)
+        elif chance < 0.66:
+            self.say("add_note", {**named, "content": f"~note~ {canary}"})
+        elif chance < 0.72:
+            self.say("mark_read", {**named, "seq": chat.have}, is_answered=False)
+        elif chance < 0.76:
+            self.say("typing", {**named, "is_typing": True}, is_answered=False)
+        elif chance < 0.85:
+            self._transfer(chat)
+        elif chance < 0.90:
+            self.say("release_chat", named)
+        elif chance < 0.96:
+            self.say("end_chat", named)
+        else:
+            self.resume(chat)
+
+    def _transfer(self, chat: ChatCopy) -> None:
+        to = self.random.choice(self.world.agent_ids)
+        offer = self.random.random() < 0.3
+        payload = {"chat_id": chat.chat_id, "to_agent_id": to, "offer": offer, "note": "~note~"}
+        self.say("transfer_chat", payload)
+
+    def _look_around(self, chance: float) -> None:
+        if chance < 0.35:
+            chat_id = self.world.some_chat_not_of(self.person_id, self.random)
+            if chat_id is not None:
+                taken = self._taken(chat_id)
+                self.say("take_over_chat", {"chat_id": chat_id}, then=taken)
+        elif chance < 0.45:
+            self.say("set_status", {"status": self.random.choice(STATUSES)}, is_answered=False)
+        elif chance < 0.6:
+            self.say("subscribe_queue", {})
+        elif chance < 0.8 and self.feed is not None and self._fresh:
+            self._resume_feed(self.feed)
+        elif chance < 0.83:
+            self.reconnect()
+
+    def _resume_feed(self, feed: Feed) -> None:
+        after = max(0, feed.feed_seq - self.random.randint(0, 5))
+        payload = {"feed_id": feed.feed_id, "last_feed_seq": after}
+        self.say("subscribe_queue", payload, is_answered=False)
+        self._replay = (self.last_frame_id, after + 1)
+
+    def _accept(self, chat_id: UUID) -> None:
+        self.say("accept_chat", {"chat_id": chat_id}, then=self._taken(chat_id))
+
+    def _taken(self, chat_id: UUID) -> Any:
+        def then(frame: Any) -> None:
+            if isinstance(frame, ChatStatus):
+                self.note("ok", "accept_chat", chat_id)
+                self.world.rules.check_taken(self.person_id, chat_id)
+
+        return then
+
+    def _accept_fairly(self) -> None:
+        """After the faults: a place that is free can be used."""
+        held, limit = self.world.places_of(self.person_id)
+        if self.feed is None or not self.feed.waiting or held >= limit or self.asked:
+            return
+        chat_id = next(iter(self.feed.waiting))
+
+        def then(frame: Any) -> None:
+            if isinstance(frame, Error) and frame.payload.code is ErrorCode.AGENT_AT_CAPACITY:
+                text = f"{self.name} has {held} of {limit} chats and is told to be full"
+                self.world.violate("I9", text)
+
+        self.say("accept_chat", {"chat_id": chat_id}, then=then)
+
+
+def _plain(item: QueueItem) -> QueueItem:
+    return replace(item, priority="normal")

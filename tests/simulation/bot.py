@@ -1,0 +1,63 @@
+"""A scripted bot outside: it answers what customers write, late enough for a human to come between."""
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from kefu.conversations import messages as conversations
+from kefu.delivery import Origin
+from kefu.gateway.outbox import Outgoing
+from protocol.server import Error, MessageAck
+from tests.simulation.tables import Columns
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+THINKS_UP_TO_S = 3.0
+SPEAKER = conversations.Party("ai")
+
+
+class Bot:
+    """A listener of each instance's hub: it hears its receipts and refusals there."""
+
+    id = "bot"
+    topics = ()
+
+    def __init__(self, world: "World") -> None:
+        self.answer_count = 0
+        self.refused_count = 0
+        self._world = world
+        self._random = Random(f"{world.seed} bot")
+        self._said = 0
+
+    def deliver(self, outgoing: Outgoing) -> None:
+        frame: Any = outgoing.frame
+        if isinstance(frame, MessageAck):
+            self.answer_count += 1
+            self._world.note(self.id, "ok", "answer", frame.payload.chat_id, frame.payload.seq)
+        elif isinstance(frame, Error):
+            self.refused_count += 1
+            self._world.note(self.id, "fail", "answer", frame.payload.code.value)
+
+    def committed(self, messages: list[Columns]) -> None:
+        """Somebody said something durably."""
+        world = self._world
+        if not world.is_bot_ready or world.is_calm:
+            return
+        for message in messages:
+            life = world.rules.lives[message["chat_id"]]
+            is_asked = message["sender_type"] == "customer" and life.status == "bot"
+            if is_asked and self._random.random() < 0.8:
+                thinks_s = self._random.uniform(0.01, THINKS_UP_TO_S)
+                world.later(thinks_s, self._answer, message["chat_id"], life.customer_id)
+
+    def _answer(self, chat_id: UUID, customer_id: UUID) -> None:
+        instance = self._world.instance
+        if instance is None:
+            return
+        self._said += 1
+        self._world.count_message()
+        self._world.note(self.id, "invoke", "answer", chat_id)
+        content = f"bot {self._said} {self._world.canary_of(chat_id)}"
+        speak = conversations.SendMessage(Origin(self.id), SPEAKER, content, chat_id=chat_id)
+        instance.tell(conversations.KIND, str(customer_id), speak)

@@ -1,0 +1,103 @@
+"""Plays one seed: storms until enough was said, then calm, in which everything must come right."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from kefu.gateway.metrics import Metrics
+from tests.simulation.history import History
+from tests.simulation.judge import judge, judge_positions
+from tests.simulation.loop import MortalLoop
+from tests.simulation.world import World, is_injected
+
+MESSAGES: Final = 1000
+STORM_UP_TO_S: Final = 900.0
+CONVERGE_S: Final = 30.0
+TIDY_S: Final = 10.0
+
+
+class Outcome(NamedTuple):
+    seed: int
+    violations: list[tuple[str, str]]
+    history: History
+    said: int
+    took_s: float
+    """Virtual seconds."""
+    written: int
+
+    def __str__(self) -> str:
+        """What a failing test says; the command shows everything."""
+        broken = "; ".join(f"{rule}: {sentence}" for rule, sentence in self.violations[:3])
+        return f"{broken or 'nothing broken'}\n  python -m tests.simulation --seed {self.seed}"
+
+
+def play(seed: int, message_count: int = MESSAGES, metrics: Metrics | None = None) -> Outcome:
+    """Always the same for the same seed and the same program."""
+    loop = MortalLoop(seed)
+    metrics = metrics or Metrics()
+    with _listening() as logged, asyncio.Runner(loop_factory=lambda: loop) as runner:
+        outcome = runner.run(_play(seed, message_count, loop, metrics, logged))
+        loop.unwind()
+    return outcome
+
+
+async def _play(
+    seed: int,
+    message_count: int,
+    loop: MortalLoop,
+    metrics: Metrics,
+    logged: "list[logging.LogRecord]",
+) -> Outcome:
+    world = World(seed, message_count, loop, metrics)
+    world.begin()
+    loop.call_later(STORM_UP_TO_S, world.finished.set)
+    await world.finished.wait()
+    if not world.violations:
+        await _calm(world)
+    for record in logged:
+        error = record.exc_info[1] if record.exc_info else None
+        if not is_injected(error):
+            world.violate("I12", f"logged as a bug: {record.getMessage()} {error!r}")
+    written = sum(len(messages) for messages in world.tables.messages.values())
+    return Outcome(seed, world.violations, world.history, world.said, loop.time(), written)
+
+
+async def _calm(world: World) -> None:
+    world.note("weather", "info", "calm")
+    world.weather.calm()
+    for link in world.network.links:
+        link.go_on()
+    await _pass(world, CONVERGE_S)
+    judge(world)
+    if not world.violations:
+        for agent in world.agents:
+            agent.say("subscribe_queue", {})
+        await _pass(world, 1.0)
+        judge_positions(world)
+        world.is_tidying = True
+        await _pass(world, TIDY_S)
+        judge(world)
+
+
+async def _pass(world: World, seconds: float) -> None:
+    over = world.loop.create_future()
+    world.loop.call_later(seconds, over.set_result, None)
+    await over
+
+
+@contextmanager
+def _listening() -> Iterator[list[logging.LogRecord]]:
+    """Collects what kefu logs as its own mistakes, and keeps it off the terminal."""
+    found: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = found.append  # type: ignore[method-assign]  # shorter than a class of its own
+    log = logging.getLogger("kefu")
+    was_propagating, log.propagate = log.propagate, False
+    log.addHandler(handler)
+    try:
+        yield found
+    finally:
+        log.removeHandler(handler)
+        log.propagate = was_propagating

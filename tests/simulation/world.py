@@ -1,0 +1,289 @@
+"""Everything of one run, made from a seed: the stores, the network, the people, the incarnations."""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from datetime import timedelta
+from random import Random
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from actors import ActorId
+from kefu.agents.tokens import AgentIdentity, CustomerIdentity
+from kefu.gateway.metrics import Metrics
+from kefu.storage.errors import StoreUnavailable
+from kefu.storage.journal import Unwritable
+from protocol.wire import Rejection, from_server
+from tests.fakes.entropy import SeededEntropy
+from tests.simulation.agent import Agent, agent_id
+from tests.simulation.bot import Bot
+from tests.simulation.client import Client
+from tests.simulation.customer import Customer, customer_id
+from tests.simulation.history import History, Kind
+from tests.simulation.instance import START, Instance, LoopClock
+from tests.simulation.loop import MortalLoop, Process
+from tests.simulation.network import Link, Network
+from tests.simulation.postgres import Postgres
+from tests.simulation.rules import Rules
+from tests.simulation.storms import Storms
+from tests.simulation.tables import Columns, Tables
+from tests.simulation.weather import Surprise, Weather
+
+FOREVER: Final = START + timedelta(days=365)
+GONE: Final = (StoreUnavailable, OSError, asyncpg.PostgresConnectionError, Surprise)
+STOPPED_WITHIN_S: Final = 40.0
+
+
+def is_injected(error: BaseException | None) -> bool:
+    """Whether it is the simulated database's doing, and not the program's."""
+    is_unwritable = isinstance(error, Unwritable) and str(error) == Surprise.__name__
+    return is_unwritable or isinstance(error, Surprise | StoreUnavailable)
+
+
+class World:
+    """`finished` is set when enough was said, or as soon as a rule was broken."""
+
+    def __init__(self, seed: int, message_count: int, loop: MortalLoop, metrics: Metrics) -> None:
+        self.seed = seed
+        self.loop = loop
+        self.metrics = metrics
+        self.history = History()
+        self.violations: list[tuple[str, str]] = []
+        self.finished = asyncio.Event()
+        self.is_tidying = False
+        self.said = 0
+        self._message_count = message_count
+        self._context: Context = copy_context()
+        chance = Random(f"{seed} world")
+        self.weather = Weather(Random(f"{seed} weather"), loop.time)
+        self.entropy = SeededEntropy(seed)
+        self.clock = LoopClock(loop)
+        self.pause_s = chance.choice((0.3, 0.8, 2.0))
+        self.is_bot_ready = chance.random() < 0.8
+        self.rules = Rules(self.violate)
+        self.tables = self.rules.tables = Tables(self._committed)
+        self.postgres = Postgres(self.tables, self.weather)
+        self.network = Network(self.weather, self._look)
+        self.network.on_failure = self._socket_failed
+        self.instance: Instance | None = None
+        self.identities: dict[str, CustomerIdentity | AgentIdentity] = {}
+        self.customers: list[Customer] = []
+        self.agents: list[Agent] = []
+        self._process_count = 0
+        self._bot = Bot(self)
+        self._owners: dict[UUID, int] = {}
+        self._settle(chance)
+
+    @property
+    def is_calm(self) -> bool:
+        return self.weather.is_calm
+
+    @property
+    def now(self) -> float:
+        return self.loop.time()
+
+    # --- the people -------------------------------------------------------------------------------
+
+    def _settle(self, chance: Random) -> None:
+        for number in range(chance.randint(3, 10)):
+            self._add_customer(number, device_count=chance.choice((1, 1, 2)), chance=chance)
+        for number in range(chance.randint(2, 5)):
+            self._add_agent(number, max_sessions=chance.choice((1, 2, 3, 5)))
+        self.agent_ids = [agent.person_id for agent in self.agents]
+
+    def _add_customer(self, number: int, *, device_count: int, chance: Random) -> None:
+        id = customer_id(number)
+        self._owners[id] = number
+        self.history.call(id, f"c{number}")
+        self.identities[f"c{number}"] = CustomerIdentity(
+            customer_id=id,
+            sub=f"c{number}",
+            name=f"Customer {number}",
+            email=None,
+            phone=None,
+            vip=chance.random() < 0.2,
+            locale=chance.choice(("zh-CN", "en", None)),
+            is_guest=False,
+            expires_at=FOREVER,
+        )
+        self.customers += [Customer(self, number, device) for device in range(device_count)]
+
+    def _add_agent(self, number: int, *, max_sessions: int) -> None:
+        id, name = agent_id(number), f"Agent {number}"
+        self.history.call(id, f"a{number}")
+        role = "supervisor" if number == 0 else "agent"
+        self.identities[f"a{number}"] = AgentIdentity(
+            agent_id=id,
+            username=f"a{number}",
+            name=name,
+            role=role,
+            session_id=id,
+            expires_at=FOREVER,
+        )
+        self.tables.agents[id] = {
+            "id": id,
+            "username": f"a{number}",
+            "name": name,
+            "avatar_url": None,
+            "role": role,
+            "max_sessions": max_sessions,
+            "status": "online",
+            "status_note": None,
+            "is_active": True,
+            "created_at": START,
+            "last_login_at": None,
+            "skills": [],
+            "team_ids": [],
+        }
+        self.agents.append(Agent(self, number))
+
+    @property
+    def clients(self) -> list[Client]:
+        return [*self.customers, *self.agents]
+
+    # --- what the people may know -----------------------------------------------------------------
+
+    def some_chat_not_of(self, person_id: UUID, chance: Random) -> UUID | None:
+        found = [
+            chat_id
+            for chat_id, life in self.rules.lives.items()
+            if life.customer_id != person_id and life.agent_id != str(person_id)
+        ]
+        return chance.choice(found[-20:]) if found else None
+
+    def canary_of(self, chat_id: UUID) -> str:
+        return f"~c{self._owners[self.rules.lives[chat_id].customer_id]}~"
+
+    def places_of(self, agent: UUID) -> tuple[int, int]:
+        """How many chats the agent has, and may have, by the tables."""
+        held = [row for row in self.tables.in_status("active") if row["agent_id"] == agent]
+        return len(held), self.tables.agents[agent]["max_sessions"]
+
+    def count_message(self) -> None:
+        self.said += 1
+        if self.said >= self._message_count:
+            self.finished.set()
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def later(self, delay_s: float, call: Callable[..., None], *args: Any) -> None:
+        self.loop.call_later(delay_s, call, *args, context=self._context)
+
+    def soon(self, call: Callable[..., None], *args: Any) -> None:
+        self.loop.call_soon(call, *args, context=self._context)
+
+    # --- incarnations -----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self._boot()
+        for client in self.clients:
+            client.start()
+        storms = Storms(self)
+        self.postgres.on_written = storms.written
+
+    def _boot(self) -> None:
+        self._process_count += 1
+        process = Process(f"kefu-{self._process_count}")
+        self.note(process.name, "info", "starts")
+        instance = Instance(process, self)
+        instance.hub.add(self._bot)
+        self.instance = instance
+        task = self.loop.create_task(instance.run(), context=process.context.copy())
+        task.add_done_callback(lambda done: self._ended(instance, done), context=self._context)
+
+    def _ended(self, instance: Instance, task: "asyncio.Task[None]") -> None:
+        process = instance.process
+        if process.is_dead or task.cancelled():
+            return
+        self.note(process.name, "info", "ended")
+        error = task.exception()
+        if error is not None and not isinstance(error, GONE):
+            self.violate("I15", f"{process.name} ended with {error!r}")
+        self._bury(instance)
+        if instance is self.instance:
+            self.instance = None
+            self.later(0.3, self._boot)
+
+    def _bury(self, instance: Instance) -> None:
+        self.loop.kill(instance.process)
+
+    def crash(self, down_s: float) -> None:
+        """kill -9, now; another incarnation after so long."""
+        instance, self.instance = self.instance, None
+        if instance is None or self.is_calm:
+            self.instance = instance
+            return
+        self.note(instance.process.name, "fault", "killed")
+        links = self.network.of(instance.process)
+        self._bury(instance)
+        for link in links:
+            if self.entropy.random.random() < 0.5:
+                link.server_is_done()
+            else:
+                link.cut(0.0, None if self.entropy.random.random() < 0.1 else 0.0)
+        self.later(down_s, self._boot)
+
+    def stop(self, down_s: float) -> None:
+        """SIGTERM; another incarnation when this one has ended."""
+        instance = self.instance
+        if instance is not None and instance.is_open:
+            self.note(instance.process.name, "fault", "stopped")
+            instance.stop()
+            self.later(STOPPED_WITHIN_S, self._must_be_gone, instance)
+
+    def _must_be_gone(self, instance: Instance) -> None:
+        if not instance.process.is_dead:
+            self.violate("I15", f"{instance.process.name} did not stop in time")
+
+    def connect(self, client: Client, path: str, token: str) -> Link | None:
+        """None when nobody listens."""
+        instance = self.instance
+        if instance is None or not instance.is_open:
+            return None
+        app = instance.workbench if path == "/ws/workbench" else instance.chat
+        return self.network.connect(client, app, instance.process, path, token)
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def note(self, who: str, kind: Kind, what: str, *details: object) -> None:
+        self.history.add(self.now, who, kind, what, *details)
+
+    def violate(self, rule: str, sentence: str) -> None:
+        self.violations.append((rule, sentence))
+        self.note("checker", "broken", rule, sentence)
+        self.finished.set()
+
+    def _committed(
+        self, chats: list[Columns], messages: list[Columns], events: list[Columns]
+    ) -> None:
+        for event in events:
+            if event["kind"] == "Opened":
+                self.history.call(event["chat_id"], f"chat-{len(self.rules.lives) + 1}")
+            self.note("postgres", "store", event["kind"], event["chat_id"], event["log_id"])
+        for message in messages:
+            told = (message["chat_id"], message["seq"], message["content"])
+            self.note("postgres", "store", message["sender_type"], *told)
+        self.rules.committed(chats, messages, events)
+        self._bot.committed(messages)
+
+    def _look(self, link: Link, text: str) -> Any:
+        frame = from_server.read_json(text)
+        if isinstance(frame, Rejection):
+            self.violate("I12", f"the server said what is no frame: {frame.sentence}")
+            return frame
+        self.rules.left_the_server(frame)
+        if isinstance(link.peer, Customer):
+            foreign = text.replace(link.peer.canary, "")
+            if "~" in foreign:
+                self.violate("I4", f"{link.peer.name} was sent what is not theirs: {text}")
+        return frame
+
+    def actor_failed(self, actor: ActorId, error: BaseException) -> None:
+        self.note("actors", "info", "failed", actor, type(error).__name__)
+        if not is_injected(error):
+            self.violate("I15", f"{actor} failed: {error!r}")
+
+    def _socket_failed(self, error: BaseException) -> None:
+        self.violate("I15", f"a socket failed: {error!r}")
