@@ -16,7 +16,7 @@ import asyncpg
 from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from actors import ActorId, Kind, Router
 from kefu import logs
@@ -221,6 +221,9 @@ def _asgi(
         WebSocketRoute("/ws", chat),
         WebSocketRoute("/ws/chat", chat),
         WebSocketRoute("/ws/workbench", workbench),
+        Route("/ws", chat.explain, methods=["GET"]),
+        Route("/ws/chat", chat.explain, methods=["GET"]),
+        Route("/ws/workbench", workbench.explain, methods=["GET"]),
         *agent_routes.routes(accounts),
         *health.routes(
             state, backstage.metrics, router.tree, authenticate, settings.ops_token, instance

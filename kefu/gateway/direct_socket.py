@@ -44,7 +44,7 @@ class DirectSocket(WebSocketProtocol):
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
                 text = event.get("text")
-                on_frame(event["bytes"] if text is None else text)
+                on_frame(event.get("bytes") or b"" if text is None else text)
             else:
                 left.append(event)
         for event in left:
@@ -55,8 +55,9 @@ class DirectSocket(WebSocketProtocol):
         self._leave_parser()
 
     def write(self, frame: str | bytes) -> bool:
-        """Write a frame now; False when the client is not taking any, or has gone."""
-        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+        """Write a frame now; False before `attach`, and when the client takes none or has gone."""
+        is_open = self._on_frame is not None and not self.close_sent
+        if not is_open or not self.writable.is_set() or self.transport.is_closing():
             return False
         if isinstance(frame, str):
             kind, body = FINAL_TEXT, frame.encode()

@@ -32,37 +32,28 @@ class Sockets(Protocol):
     def __iter__(self) -> Iterator[SessionSocket]: ...
 
 
-class SessionWatch:
-    """`ended` says which of the sessions are over."""
+Ended = Callable[[Collection[UUID]], Awaitable[frozenset[UUID]]]
 
-    def __init__(
-        self,
-        sockets: Sockets,
-        ended: Callable[[Collection[UUID]], Awaitable[frozenset[UUID]]],
-    ) -> None:
-        self._sockets = sockets
-        self._ended = ended
 
-    def close(self, session_id: UUID) -> None:
-        """Close this instance's sockets of a session."""
-        self._close(frozenset({session_id}))
+def close_session(sockets: Sockets, session_id: UUID) -> None:
+    """Close this instance's sockets of a session."""
+    _close(sockets, frozenset({session_id}))
 
-    async def run(self) -> None:
-        """Ask once a second, for ever; while the store is away, later."""
-        while True:
-            await anyio.sleep(CHECK_EVERY_S)
-            try:
-                await self.check()
-            except StoreUnavailable:
-                log.warning("sessions_unchecked")
 
-    async def check(self) -> None:
-        """Ask once. Raises StoreUnavailable."""
-        open_ids = {each.session_id for each in self._sockets if each.session_id is not None}
-        if open_ids:
-            self._close(await self._ended(open_ids))
+async def watch_sessions(sockets: Sockets, ended: Ended) -> None:
+    """Close what ended elsewhere, for ever. `ended` says which of the sessions are over."""
+    while True:
+        await anyio.sleep(CHECK_EVERY_S)
+        open_ids = {each.session_id for each in sockets if each.session_id is not None}
+        if not open_ids:
+            continue
+        try:
+            _close(sockets, await ended(open_ids))
+        except StoreUnavailable:
+            log.warning("sessions_unchecked")
 
-    def _close(self, session_ids: frozenset[UUID]) -> None:
-        for socket in self._sockets:
-            if socket.session_id in session_ids:
-                socket.close(CloseCode.SIGNED_OUT)
+
+def _close(sockets: Sockets, session_ids: frozenset[UUID]) -> None:
+    for socket in sockets:
+        if socket.session_id in session_ids:
+            socket.close(CloseCode.SIGNED_OUT)

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from kefu.agents.accounts import Accounts
@@ -79,6 +81,14 @@ class Socket:
             is_binary=is_binary,
         )
         await self._serve(connection, scope, receive, send)
+
+    async def explain(self, request: Request) -> Response:
+        """The same question over HTTP, for browsers: they cannot see why an upgrade was refused.
+
+        426 means that nothing is wrong: come as a WebSocket.
+        """
+        await self._admit(request.scope)
+        return Response(status_code=426, headers={"upgrade": "websocket"})
 
     async def _admit(self, scope: Scope) -> Role:
         """The role of whoever asks. Raises Problem or StoreUnavailable."""

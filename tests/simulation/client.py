@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 TRY_AGAIN: Final = {ErrorCode.OVERLOADED, ErrorCode.RATE_LIMITED, ErrorCode.INTERNAL}
+IN_HAND: Final = 20
 PATIENCE_S: Final = 25.0
 ANSWER_WITHIN_S: Final = 60.0
 LOOK_EVERY_S: Final = 5.0
@@ -78,6 +79,11 @@ class Client:
     def act(self) -> None:
         """Do something, once in a while."""
         raise NotImplementedError
+
+    def flood(self) -> None:
+        """A program gone wild."""
+        for _ in range(80):
+            self.say("ping")
 
     def greeted(self) -> None:
         """Connected, and told how things stand."""
@@ -142,7 +148,7 @@ class Client:
     def _live(self) -> None:
         pause_s = self.random.expovariate(1.0) * self.world.pause_s
         self.world.later(max(0.01, pause_s), self._live)
-        if self.is_ready:
+        if self.is_ready and len(self.pending) < IN_HAND:
             self.act()
 
     def _look(self) -> None:
@@ -269,6 +275,9 @@ class Client:
                 self._status(state)
             case Error(payload=fault):
                 self.note("fail", "error", frame.reply_to, fault.code.value)
+                if fault.code is ErrorCode.RATE_LIMITED and frame.reply_to is None:
+                    self.reconnect()  # which of our frames was refused is not said
+                    return
             case _:
                 pass
         self.hear(frame)

@@ -65,7 +65,7 @@ class Customer(Client):
 
     def act(self) -> None:
         chance = self.random.random()
-        if self.world.is_calm or len(self.pending) > 20:
+        if self.world.is_calm:
             return
         if chance < 0.02:
             self._nonsense()
@@ -107,6 +107,8 @@ class Customer(Client):
             self.say("start_chat", {"mode": "human"})
         elif chance < 0.98:
             self.reconnect()
+        elif chance < 0.982:
+            self.flood()
         else:
             self.resume(chat)
 

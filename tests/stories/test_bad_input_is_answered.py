@@ -3,6 +3,7 @@
 import json
 
 import anyio
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -126,6 +127,18 @@ async def test_six_kinds_of_bad_tokens_are_refused_before_the_upgrade(people: Pe
     assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(bad, 401)
     bodies = {json.loads(answer.body)["code"] for answer in answers.values()}
     assert bodies == {"UNAUTHORIZED"}
+
+
+async def test_a_browser_can_ask_over_http_why_it_was_refused(people: People) -> None:
+    good, bad = people.customer(), people.customer()[:-4]
+    async with httpx.AsyncClient(base_url=people.server.url) as client:
+        fine = await client.get("/ws/chat", params={"token": good})
+        refusal = await client.get("/ws/chat", params={"token": bad})
+        foreign = await client.get("/ws/chat", headers={"origin": "https://evil.example"})
+
+    assert (fine.status_code, fine.headers["upgrade"]) == (426, "websocket")
+    assert (refusal.status_code, refusal.json()["code"]) == (401, "UNAUTHORIZED")
+    assert foreign.status_code == 403
 
 
 async def test_the_workbench_is_for_agents(people: People) -> None:
