@@ -21,6 +21,7 @@ EXTENSION: Final = "kefu.direct"
 FINAL_TEXT: Final = 0x81
 FINAL_BINARY: Final = 0x82
 MASKED: Final = 0x80
+END_OF_REQUEST: Final = b"\r\n\r\n"
 FLUSH_BYTES: Final = 64 * 1024
 
 _SHORT_HEAD: Final = Struct("!BBH").pack
@@ -34,25 +35,15 @@ class DirectSocket(WebSocketProtocol):
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
         self._on_frame: OnFrame | None = None
-        self._is_direct = False
+        self._is_parsers = False
 
     def attach(self, on_frame: OnFrame) -> None:
         """From now on messages go to `on_frame`, in their order; `receive` tells only the end."""
         self._on_frame = on_frame
-        left = []
-        while not self.queue.empty():
-            event = self.queue.get_nowait()
-            if event["type"] == "websocket.receive":
-                text = event.get("text")
-                on_frame(event.get("bytes") or b"" if text is None else text)
-            else:
-                left.append(event)
-        for event in left:
-            self.queue.put_nowait(event)
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self._leave_parser()
+        self._read_frames(b"")
 
     def write(self, frame: str | bytes) -> bool:
         """Write a frame now; False before `attach`, and when the client takes none or has gone."""
@@ -100,7 +91,7 @@ class DirectSocket(WebSocketProtocol):
             extensions[EXTENSION] = self
 
     def send_receive_event_to_app(self) -> None:
-        """A message that came in fragments, or before the parser could be left."""
+        """A message is whole, in one frame or in several."""
         if self._on_frame is None or self.close_sent:
             super().send_receive_event_to_app()
             return
@@ -116,31 +107,51 @@ class DirectSocket(WebSocketProtocol):
             return
         self._on_frame(text)
 
-    def _leave_parser(self) -> None:
-        """Go the short way as soon as the parser holds no part of a frame."""
-        is_between_frames = not self.conn.reader.buffer and self.conn.parser_exc is None
-        self._is_direct = self._on_frame is not None and is_between_frames
-
     def data_received(self, data: bytes) -> None:
-        if not self._is_direct:
+        if self._is_parsers:
             super().data_received(data)
-            if self._on_frame is not None and not self.close_sent:
-                self._leave_parser()
+        elif not self.handshake_initiated:
+            self._shake_hands(data)
+        elif self._on_frame is None:
+            self._keep(data)
+        else:
+            self._read_frames(data)
+
+    def _shake_hands(self, data: bytes) -> None:
+        """The parser gets the request and not a byte more: what follows it is ours."""
+        seen = len(self._rest)
+        end = (self._rest + data).find(END_OF_REQUEST)
+        if end < 0:
+            self._rest = (self._rest + data)[1 - len(END_OF_REQUEST) :]
+            super().data_received(data)
             return
+        end += len(END_OF_REQUEST) - seen
+        self._rest = b""
+        super().data_received(data[:end])
+        self._keep(data[end:])
+
+    def _keep(self, data: bytes) -> None:
+        """Hold what comes before the app has answered; it is the client's turn to wait then."""
+        self._rest += data
+        if len(self._rest) > self.config.ws_max_size and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _read_frames(self, data: bytes) -> None:
         buffer = self._rest + data if self._rest else data
+        self._rest = b""
         at, end = 0, len(buffer)
         while True:
             size = _frame_size(buffer, at, end, self.config.ws_max_size)
             if size is None:  # not all of it here yet
                 break
             if size < 0:  # against the rules: uvicorn knows what to say
-                self._is_direct = False
-                self._rest = b""
+                self._is_parsers = True
                 super().data_received(buffer[at:])
                 return
             self._take(buffer, at, at + size)
             at += size
-        self._rest = buffer[at:] if at < end else b""
+        self._rest = buffer[at:]
 
     def _take(self, buffer: bytes, start: int, end: int) -> None:
         """One whole frame."""
