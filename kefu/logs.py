@@ -25,6 +25,7 @@ chat_id: ContextVar[str | None] = ContextVar("chat_id", default=None)
 actor: ContextVar[str | None] = ContextVar("actor", default=None)
 
 OWN = ("kefu", "actors", "protocol")
+QUIET = ("httpx", "uvicorn.access", "uvicorn.error")  # a line for every request, URL and all
 FILE_BYTES = 10_000_000
 FILES_KEPT = 5
 
@@ -91,7 +92,7 @@ def configure(
     logging.basicConfig(handlers=handlers, level=max(lowest, logging.INFO), force=True)
     for own in OWN:
         logging.getLogger(own).setLevel(lowest)
-    for quiet in ("httpx", "uvicorn.access"):
+    for quiet in QUIET:
         logging.getLogger(quiet).setLevel(logging.WARNING)
 
 

@@ -35,7 +35,7 @@ def stream() -> Iterator[io.StringIO]:
     logs.configure(level="info", style="json", stream=out, instance="kefu-1")
     yield out
     root.handlers[:], root.level = before
-    for own in (*logs.OWN, "httpx", "uvicorn.access"):
+    for own in (*logs.OWN, *logs.QUIET):
         logging.getLogger(own).setLevel(logging.NOTSET)
 
 
@@ -96,7 +96,7 @@ def test_counts_of_private_things_are_shown(stream: io.StringIO) -> None:
     ],
 )
 def test_what_a_library_writes_is_searched_for_secrets(stream: io.StringIO, message: str) -> None:
-    logging.getLogger("uvicorn.error").info(message)
+    logging.getLogger("uvicorn.error").warning(message)
     assert "canary-a" not in stream.getvalue()
     assert lines(stream)[0]["event"][:8] == message[:8]
 
@@ -154,7 +154,7 @@ def test_libraries_stay_above_debug_when_kefu_does_not() -> None:
         logging.getLogger("kefu").debug("own_detail", extra={"depth": 4})
     finally:
         root.handlers[:], root.level = before
-        for own in (*logs.OWN, "httpx", "uvicorn.access"):
+        for own in (*logs.OWN, *logs.QUIET):
             logging.getLogger(own).setLevel(logging.NOTSET)
     assert "canary-f" not in out.getvalue()
     assert "own_detail depth=4" in out.getvalue()

@@ -59,7 +59,6 @@ async def run(
         ws=DirectSocket,
         lifespan="off",
         log_config=None,
-        log_level="warning",
         access_log=False,
         server_header=False,
         ws_max_size=FRAME_BYTES,
