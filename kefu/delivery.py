@@ -28,6 +28,11 @@ def agent_topic(agent_id: UUID) -> str:
     return f"agent:{agent_id}"
 
 
+def session_topic(session_id: UUID) -> str:
+    """Every connection that one sign-in of an agent opened."""
+    return f"session:{session_id}"
+
+
 class Origin(Struct, frozen=True):
     """Where a frame came from, so that its answer finds the way back."""
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from kefu.agents import messages as agents
 from kefu.agents.tokens import AgentIdentity
 from kefu.conversations import messages as conversations
-from kefu.delivery import WORKBENCH, Origin, agent_topic
+from kefu.delivery import WORKBENCH, Origin, agent_topic, session_topic
 from kefu.dispatch import messages as dispatch
 from kefu.errors import Problem
 from kefu.gateway import replay
@@ -33,7 +33,8 @@ class AgentRole:
         self, identity: AgentIdentity, backstage: Backstage, *, is_workbench: bool
     ) -> None:
         self.person = agent_topic(identity.agent_id)
-        self.topics = (self.person, WORKBENCH) if is_workbench else (self.person,)
+        own = (self.person, session_topic(identity.session_id))
+        self.topics = (*own, WORKBENCH) if is_workbench else own
         self._identity = identity
         self._backstage = backstage
         self._is_workbench = is_workbench

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from kefu.delivery import Origin
 from kefu.gateway.outbox import Outgoing
+from protocol.codes import CloseCode
 from protocol.server import ToWorkbench
 
 
@@ -15,6 +16,10 @@ class Listener(Protocol):
     def topics(self) -> tuple[str, ...]: ...
     def deliver(self, outgoing: Outgoing) -> None:
         """Take the frame or give the client up; never wait, never raise."""
+        ...
+
+    def close(self, code: CloseCode) -> None:
+        """Say goodbye as soon as what is queued has gone."""
         ...
 
 
@@ -54,6 +59,11 @@ class Hub:
         for listener in self._on(topics):
             if listener.id != skipped:
                 listener.deliver(outgoing)
+
+    def close(self, topic: str, code: CloseCode) -> None:
+        """Send everybody on the topic away."""
+        for listener in self._on((topic,)):
+            listener.close(code)
 
     def reply(self, origin: Origin, frame: ToWorkbench) -> None:
         listener = self._by_id.get(origin.connection_id)

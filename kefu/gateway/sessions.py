@@ -6,54 +6,41 @@ was let in while its session ended.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
 from uuid import UUID
 
 import anyio
 
+from kefu.delivery import session_topic
+from kefu.gateway.hub import Hub
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import CloseCode
 
 CHECK_EVERY_S: Final = 1.0
+_PREFIX: Final = session_topic(UUID(int=0)).removesuffix(str(UUID(int=0)))
+Ended = Callable[[Collection[UUID]], Awaitable[frozenset[UUID]]]
 log = logging.getLogger("kefu.gateway")
 
 
-class SessionSocket(Protocol):
-    @property
-    def session_id(self) -> UUID | None:
-        """The sign-in it was opened with; None for customers."""
-        ...
-
-    def close(self, code: CloseCode) -> None: ...
-
-
-class Sockets(Protocol):
-    def __iter__(self) -> Iterator[SessionSocket]: ...
-
-
-Ended = Callable[[Collection[UUID]], Awaitable[frozenset[UUID]]]
-
-
-def close_session(sockets: Sockets, session_id: UUID) -> None:
+def close_session(hub: Hub, session_id: UUID) -> None:
     """Close this instance's sockets of a session."""
-    _close(sockets, frozenset({session_id}))
+    hub.close(session_topic(session_id), CloseCode.SIGNED_OUT)
 
 
-async def watch_sessions(sockets: Sockets, ended: Ended) -> None:
+async def watch_sessions(hub: Hub, ended: Ended) -> None:
     """Close what ended elsewhere, for ever. `ended` says which of the sessions are over."""
     while True:
         await anyio.sleep(CHECK_EVERY_S)
-        open_ids = {each.session_id for each in sockets if each.session_id is not None}
-        if not open_ids:
-            continue
         try:
-            _close(sockets, await ended(open_ids))
+            for session_id in await ended(_open_sessions(hub)):
+                close_session(hub, session_id)
         except StoreUnavailable:
             log.warning("sessions_unchecked")
 
 
-def _close(sockets: Sockets, session_ids: frozenset[UUID]) -> None:
-    for socket in sockets:
-        if socket.session_id in session_ids:
-            socket.close(CloseCode.SIGNED_OUT)
+def _open_sessions(hub: Hub) -> frozenset[UUID]:
+    topics = {topic for listener in hub for topic in listener.topics}
+    return frozenset(
+        UUID(topic.removeprefix(_PREFIX)) for topic in topics if topic.startswith(_PREFIX)
+    )
