@@ -20,7 +20,7 @@ from kefu.agents import store
 from kefu.agents.attempts import Attempts, household
 from kefu.agents.passwords import Passwords, require_good
 from kefu.agents.staff import store as staff_store
-from kefu.agents.staff.roster import LIST_LIMIT, new_agent
+from kefu.agents.staff.roster import LIST_LIMIT, link_hash, new_agent
 from kefu.agents.tokens import REFRESH_TOKEN_S, AgentIdentity, CustomerIdentity, Tokens
 from kefu.clock import Clock
 from kefu.entropy import Entropy
@@ -142,13 +142,13 @@ class Accounts:
             if known is None:
                 raise Problem(ErrorCode.AGENT_NOT_FOUND, "There is no active agent of this name.")
             expires_at = self._clock.now() + LINK_LIFE
-            await staff_store.replace_link(connection, _sha256(link), known.agent.id, expires_at)
+            await staff_store.replace_link(connection, link_hash(link), known.agent.id, expires_at)
         return link
 
     async def redeem_link(self, link: str) -> SignedIn:
         """Sign in with what `make_link` gave. Raises `Problem(UNAUTHORIZED)`."""
         async with transaction(self._pool) as connection:
-            agent_id = await store.use_link(connection, _sha256(link), self._clock.now())
+            agent_id = await store.use_link(connection, link_hash(link), self._clock.now())
             if agent_id is None:
                 raise Problem(ErrorCode.UNAUTHORIZED, _LINK_SPENT)
             return await self._open_session(connection, agent_id, _LINK_SPENT)
@@ -177,6 +177,8 @@ class Accounts:
 
     async def ended(self, session_ids: Collection[UUID]) -> frozenset[UUID]:
         """Those of the sessions that are over, wherever and however they were ended."""
+        if not session_ids:
+            return frozenset()
         async with connected(self._pool) as connection:
             return await store.ended_sessions(connection, session_ids, self._clock.now())
 

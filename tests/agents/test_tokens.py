@@ -325,7 +325,7 @@ def test_a_role_may_do_what_it_includes() -> None:
 
 
 def test_no_refused_token_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", "kefu.agents")
     canary = "canary-7f3a"
     for token in (signed(sub=canary, exp=NOW - 1), signed(vip=canary), canary):
         refusal(tokens_of(CLOCK), token)

@@ -11,7 +11,6 @@ from protocol.server import (
     ChatState,
     ChatStatus,
     Error,
-    QueueItem,
     QueueSnapshot,
     QueueState,
     QueueUpdate,
@@ -40,10 +39,7 @@ class Feed:
         self.order = [item.chat_id for item in snapshot.waiting]
 
     def differs(self, other: "Feed") -> bool:
-        """Apart from the priority: it changes with time alone, and is the reader's to count."""
-        mine = {chat_id: _plain(item) for chat_id, item in self.waiting.items()}
-        theirs = {chat_id: _plain(item) for chat_id, item in other.waiting.items()}
-        return mine != theirs or self.agents != other.agents
+        return self.waiting != other.waiting or self.agents != other.agents
 
 
 class Agent(Client):
@@ -103,7 +99,12 @@ class Agent(Client):
         self._heard[feed_id, feed_seq] = frame
         if not self._fresh or feed is None:
             return
-        if (feed_id, feed_seq) != (feed.feed_id, feed.feed_seq + 1):
+        if feed_id != feed.feed_id:  # the numbers began anew: only a snapshot helps
+            self._fresh = False
+            point = {"feed_id": feed.feed_id, "last_feed_seq": feed.feed_seq}
+            self.say("subscribe_queue", point)
+            return
+        if feed_seq != feed.feed_seq + 1:
             self.world.violate("I13", f"{self.name}: feed {feed_seq} after {feed.feed_seq}")
         feed.feed_seq = feed_seq
         if isinstance(frame, AgentStatus):
@@ -211,7 +212,3 @@ class Agent(Client):
                 self.world.violate("I9", text)
 
         self.say("accept_chat", {"chat_id": chat_id}, then=then)
-
-
-def _plain(item: QueueItem) -> QueueItem:
-    return replace(item, priority="normal")

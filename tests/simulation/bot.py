@@ -1,4 +1,4 @@
-"""A scripted bot outside: it answers what customers write, late enough for a human to come between."""
+"""A scripted bot outside: it answers customers, late enough for a human to come between."""
 
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ from uuid import UUID
 from kefu.conversations import messages as conversations
 from kefu.delivery import Origin
 from kefu.gateway.outbox import Outgoing
+from protocol.codes import CloseCode
 from protocol.server import Error, MessageAck
 from tests.simulation.tables import Columns
 
@@ -39,6 +40,9 @@ class Bot:
             self.refused_count += 1
             self._world.note(self.id, "fail", "answer", frame.payload.code.value)
 
+    def close(self, code: CloseCode) -> None:
+        """Nobody signs the bot out."""
+
     def committed(self, messages: list[Columns]) -> None:
         """Somebody said something durably."""
         world = self._world
@@ -53,7 +57,7 @@ class Bot:
 
     def _answer(self, chat_id: UUID, customer_id: UUID) -> None:
         instance = self._world.instance
-        if instance is None:
+        if instance is None or not instance.is_open:
             return
         self._said += 1
         self._world.count_message()

@@ -1,15 +1,224 @@
-"""Mistakes to plant, so that the checker itself is checked."""
+"""Mistakes to plant, one at a time, so that the checker itself is checked.
 
+Each is the kind a good programmer makes on a bad day, as a patch of a few lines over the real code.
+"""
+
+import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
+from uuid import UUID
 
-BUGS: dict[str, Callable[[], AbstractContextManager[None]]] = {}
+from msgspec.structs import replace
+
+from kefu.agents import state as desks
+from kefu.agents.actor import AgentActor
+from kefu.agents.messages import Verdict
+from kefu.conversations import announce
+from kefu.conversations import state as chats
+from kefu.conversations.announce import Announcer
+from kefu.conversations.frames import note_frame
+from kefu.conversations.parties import Party
+from kefu.conversations.store import PostgresChats
+from kefu.delivery import agent_topic, customer_topic
+from kefu.dispatch.actor import QueueActor
+from kefu.dispatch.feed import Feed
+from kefu.gateway import customer_role
+from kefu.gateway.chat_view import ChatView
+from kefu.storage.errors import StoreUnavailable
+from kefu.storage.journal import Journal
+from tests.simulation.tables import Tables
+
+Patch = AbstractContextManager[object]
+
+
+def ack_before_commit() -> list[Patch]:
+    append = Journal.append
+
+    async def write_some_time(journal: Journal, entry: Any) -> None:
+        task = asyncio.ensure_future(append(journal, entry))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    return [patch.object(Journal, "append", write_some_time)]
+
+
+def lost_reply_taken_for_a_commit() -> list[Patch]:
+    append = Journal.append
+
+    async def hope(journal: Journal, entry: Any) -> None:
+        try:
+            await append(journal, entry)
+        except StoreUnavailable:
+            return
+
+    return [patch.object(Journal, "append", hope)]
+
+
+def dedupe_only_in_memory() -> list[Patch]:
+    async def nothing(_chats: PostgresChats, _customer_id: UUID) -> list[Any]:
+        return []
+
+    async def never(_chats: PostgresChats, *_: object) -> None:
+        return None
+
+    return [
+        patch.object(PostgresChats, "keys", nothing),
+        patch.object(PostgresChats, "sent", never),
+        patch.object(Tables, "has_key_index", False),
+    ]
+
+
+def seq_from_a_clock() -> list[Patch]:
+    speak = chats._speak
+
+    def timed(chat: Any, command: Any) -> Any:
+        said = speak(chat, command)
+        if isinstance(said, tuple):
+            seq = max(chat.seq + 1, int(command.at * 100) % 1_000_000)
+            said = (replace(said[0], seq=seq), *said[1:])
+        return said
+
+    return [patch.object(chats, "_speak", timed)]
+
+
+def resume_off_by_one() -> list[Patch]:
+    behind = ChatView.behind
+
+    def late(view: Any, last_seq: int) -> tuple[int, int]:
+        after, until = behind(view, last_seq)
+        return min(after + 1, until), until
+
+    return [patch.object(ChatView, "behind", late)]
+
+
+def no_gap_fill() -> list[Patch]:
+    admit = ChatView._admit
+
+    def careless(view: Any, held: Any) -> Any:
+        if not view._is_holding:
+            view.head = max(view.head, held.needs)
+        return admit(view, held)
+
+    return [patch.object(ChatView, "_admit", careless)]
+
+
+def capacity_check_then_act() -> list[Patch]:
+    async def ask_beside(
+        actor: Any, _chat_id: UUID, customer_id: UUID, command: Any, _message: Any
+    ) -> Verdict:
+        conversation = actor.context.ref("conversation", str(customer_id))
+
+        async def work() -> None:
+            await conversation.ask(command, within=8.0)
+
+        actor.context.spawn(work, within=8.0)
+        return Verdict()
+
+    return [patch.object(AgentActor, "_ask_for", ask_beside)]
+
+
+def place_leak() -> list[Patch]:
+    return [patch.object(desks, "unreserve", lambda desk, _chat_id: desk)]
+
+
+def queue_leak() -> list[Patch]:
+    async def look_away(_queue: QueueActor) -> None:
+        return
+
+    return [
+        patch.object(QueueActor, "_take_out", lambda _queue, _chat_id: None),
+        patch.object(QueueActor, "_reconcile", look_away),
+    ]
+
+
+def feed_off_by_one() -> list[Patch]:
+    since = Feed.since
+
+    def late(feed: Feed, *point: Any) -> Any:
+        missing = since(feed, *point)
+        return missing[1:] if missing else missing
+
+    return [patch.object(Feed, "since", late)]
+
+
+def note_to_the_customer() -> list[Patch]:
+    def tell_all(announcer: Any, event: Any, chat: Any, _origin: Any) -> None:
+        topics = [customer_topic(chat.customer.id)]
+        if chat.agent is not None:
+            topics.append(agent_topic(chat.agent.id))
+        announcer._world.publisher.publish(tuple(topics), note_frame(event, chat.chat_id))
+
+    return [patch.object(Announcer, "_tell_note", tell_all)]
+
+
+def fan_out_by_a_short_key() -> list[Patch]:
+    def short(customer_id: UUID) -> str:
+        return f"customer:{customer_id.hex[-1]}"
+
+    return [
+        patch.object(announce, "customer_topic", short),
+        patch.object(customer_role, "customer_topic", short),
+    ]
+
+
+def bot_not_stopped_by_a_takeover() -> list[Patch]:
+    speak = chats._speak
+
+    def heedless(chat: Any, command: Any) -> Any:
+        if command.by.kind == "ai":
+            chat = replace(chat, phase="bot_active")
+        return speak(chat, command)
+
+    return [patch.object(chats, "_speak", heedless)]
+
+
+def accept_of_what_is_taken() -> list[Patch]:
+    accept = chats._accept
+
+    def late(chat: Any, command: Any) -> Any:
+        if chat.agent is not None and chat.agent.id != command.agent.id:
+            by = Party("agent", command.agent.id, command.agent.name)
+            return chats._hand_over(chat, by, command.agent, command.at, None)
+        return accept(chat, command)
+
+    return [patch.object(chats, "_accept", late)]
+
+
+class Bug(NamedTuple):
+    plant: Callable[[], list[Patch]]
+    rules: frozenset[str]
+    """Which rules may notice it first."""
+
+
+def _bug(plant: Callable[[], list[Patch]], *rules: str) -> tuple[str, Bug]:
+    return plant.__name__.replace("_", "-"), Bug(plant, frozenset(rules))
+
+
+BUGS: Final = dict(
+    (
+        _bug(ack_before_commit, "I1"),
+        _bug(lost_reply_taken_for_a_commit, "I1"),
+        _bug(dedupe_only_in_memory, "I2"),
+        _bug(seq_from_a_clock, "I3"),
+        _bug(resume_off_by_one, "I14"),
+        _bug(no_gap_fill, "I14"),
+        _bug(capacity_check_then_act, "I10"),
+        _bug(place_leak, "I9"),
+        _bug(queue_leak, "I9"),
+        _bug(feed_off_by_one, "I14"),
+        _bug(note_to_the_customer, "I4"),
+        _bug(fan_out_by_a_short_key, "I4"),
+        _bug(bot_not_stopped_by_a_takeover, "I8"),
+        _bug(accept_of_what_is_taken, "I6"),
+    )
+)
 
 
 @contextmanager
 def planted(name: str | None) -> Iterator[None]:
-    if name is None:
+    """Plant the bug for as long as the block lasts; None plants nothing."""
+    with ExitStack() as stack:
+        for each in BUGS[name].plant() if name is not None else ():
+            stack.enter_context(each)
         yield
-    else:
-        with BUGS[name]():
-            yield

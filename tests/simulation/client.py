@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TRY_AGAIN: Final = {ErrorCode.OVERLOADED, ErrorCode.RATE_LIMITED, ErrorCode.INTERNAL}
 IN_HAND: Final = 20
-PATIENCE_S: Final = 25.0
+PATIENCE_S: Final = 15.0
 ANSWER_WITHIN_S: Final = 60.0
 LOOK_EVERY_S: Final = 5.0
 RECONNECT_S: Final = (0.1, 5.0)

@@ -33,7 +33,9 @@ class Customer(Client):
 
     def __init__(self, world: Any, number: int, device: int) -> None:
         self.canary = f"~c{number}~"
-        super().__init__(world, f"customer-{number}{'ab'[device]}", customer_id(number), f"c{number}")
+        super().__init__(
+            world, f"customer-{number}{'ab'[device]}", customer_id(number), f"c{number}"
+        )
         self._latest: ChatCopy | None = None
         self._expected: list[ErrorCode] = []
 

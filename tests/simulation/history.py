@@ -1,4 +1,4 @@
-"""What happened in one run, in order. `invoke` may end `ok`, `fail`, or never: then nobody knows."""
+"""What happened in one run, in order. An `invoke` ends `ok`, `fail` or never: nobody knows."""
 
 import hashlib
 from typing import Literal, NamedTuple
@@ -21,9 +21,15 @@ class History:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self._names: dict[UUID, str] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """What comes now is the tidying up of the run, and no part of it."""
+        self._is_closed = True
 
     def add(self, at: float, who: str, kind: Kind, what: str, *details: object) -> None:
-        self.events.append(Event(at, who, kind, what, details))
+        if not self._is_closed:
+            self.events.append(Event(at, who, kind, what, details))
 
     def call(self, id: UUID, name: str) -> None:
         """Show the id under this name."""

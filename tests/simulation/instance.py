@@ -26,15 +26,15 @@ from kefu.conversations.announce import waiting_of
 from kefu.conversations.store import PostgresChats
 from kefu.dispatch import actor as dispatch_actor
 from kefu.dispatch import messages as dispatch
-from kefu.entropy import Entropy
 from kefu.gateway.hub import Hub
 from kefu.gateway.metrics import Metrics
 from kefu.gateway.ports import Backstage
 from kefu.gateway.sockets import Door, Socket
 from kefu.storage import ownership
-from kefu.storage.database import DatabasePool
+from kefu.storage.database import CONNECT_LIMIT_S, DatabasePool
 from kefu.storage.journal import Connection as JournalConnection
 from kefu.storage.journal import Journal
+from tests.fakes.entropy import SeededEntropy
 from tests.simulation.loop import Process
 from tests.simulation.network import Network
 from tests.simulation.postgres import Pool, Postgres
@@ -63,7 +63,7 @@ class Surroundings(Protocol):
     postgres: Postgres
     network: Network
     clock: LoopClock
-    entropy: Entropy
+    entropy: SeededEntropy
     metrics: Metrics
     is_bot_ready: bool
     identities: dict[str, CustomerIdentity | AgentIdentity]
@@ -91,7 +91,8 @@ class Instance:
         """Claim, serve, drain. Raises OSError and the like when the database is not there."""
         around, process = self._around, self.process
         pool = cast(DatabasePool, Pool(around.postgres, process))
-        owner = cast(JournalConnection, await around.postgres.connect(process))
+        async with asyncio.timeout(CONNECT_LIMIT_S):
+            owner = cast(JournalConnection, await around.postgres.connect(process))
         epochs = await ownership.claim_slots(owner, process.name)
 
         async def connect() -> JournalConnection:
@@ -160,11 +161,12 @@ class Instance:
     async def _shut_sockets(self) -> None:
         """As the web server does before the application ends."""
         self.is_open = False
-        for link in self._around.network.of(self.process):
+        links = self._around.network.of(self.process)
+        for link in links:
             link.shut_down()
-        with anyio.move_on_after(STOP_WITHIN_S):
-            while len(self.hub):
-                await anyio.sleep(0.05)
+        tasks = [link.task for link in links if link.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
 
     def tell(self, kind: str, key: str, message: Any) -> None:
         """Say something to an actor from outside, in the process's own time."""
@@ -181,5 +183,3 @@ class _Gate:
 
     async def identify(self, token: str) -> CustomerIdentity | AgentIdentity:
         return self._identities[token]
-
-

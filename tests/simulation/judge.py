@@ -1,11 +1,14 @@
 """The verdict at the end: when the faults have stopped, everybody must have everything."""
 
+from typing import Final
 from uuid import UUID
 
 from tests.simulation.agent import Agent
 from tests.simulation.client import Client
 from tests.simulation.customer import Customer
 from tests.simulation.world import World
+
+ANSWERED_WITHIN_S: Final = 10.0
 
 
 def judge(world: World) -> None:
@@ -25,6 +28,8 @@ def _judge_client(world: World, client: Client) -> None:
     for sending in client.pending.values():
         world.violate("I9", f"{client.name} still holds {sending.key}")
     for asked in client.asked.values():
+        if asked.at > world.now - ANSWERED_WITHIN_S:
+            continue
         world.violate("I12", f"{client.name} got no answer to {asked.type}")
     for copy in client.copies.values():
         if copy.is_followed and copy.have != world.tables.head(copy.chat_id):
@@ -66,6 +71,9 @@ def _judge_agent(world: World, agent: Agent) -> None:
     counts: dict[UUID, int] = {}
     for row in active.values():
         counts[row["agent_id"]] = counts.get(row["agent_id"], 0) + 1
+    unseen = [other.name for other in world.agents if other.person_id not in feed.agents]
+    if unseen:
+        world.violate("I9", f"{agent.name} sees nothing of {', '.join(unseen)}")
     for id, presence in feed.agents.items():
         if presence.active_count != counts.get(id, 0):
             told = f"{presence.name} has {presence.active_count}, really {counts.get(id, 0)}"

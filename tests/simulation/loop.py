@@ -1,4 +1,4 @@
-"""A simulated machine: processes that share one deterministic loop and can be killed like real ones.
+"""A simulated machine: processes on one deterministic loop that can be killed like real ones.
 
 Killing takes away everything a process would still have done, between two steps of whatever runs:
 no `finally` runs, no farewell is sent. Only when all is over are the dead unwound, unseen.
@@ -7,6 +7,7 @@ no `finally` runs, no farewell is sent. Only when all is over are the dead unwou
 import asyncio
 import heapq
 from contextvars import Context, ContextVar, copy_context
+from typing import Any
 
 from actors.simulation import SimulationLoop
 
@@ -33,14 +34,20 @@ class MortalLoop(SimulationLoop):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
+        self.main: asyncio.Task[Any] | None = None
         self._taken: list[asyncio.Handle] = []
-        self._kept: list[object] = []
+        self._dead: set[asyncio.Task[Any]] = set()
+
+    @property
+    def living(self) -> set[asyncio.Task[Any]]:
+        """The tasks that still run, but for the world's own."""
+        return {task for task in asyncio.all_tasks(self) - self._dead if task is not self.main}
 
     def kill(self, process: Process) -> None:
         """Now, in the middle of everything."""
         process.is_dead = True
         # collected as garbage its tasks would still run their `finally`, and at any time
-        self._kept.append(asyncio.all_tasks(self))
+        self._dead |= self.living
         for place, handle in enumerate(self._ready):
             if _process_of(handle) is process:
                 self._ready[place] = asyncio.Handle(_nothing, (), self)  # the round counts them

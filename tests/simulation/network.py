@@ -45,6 +45,8 @@ class Link:
         self.process = process
         self.is_cut = False
         self.was_harmed = False
+        self.is_being_served = True
+        self.task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._weather = weather
         self._look = look
@@ -101,6 +103,7 @@ class Link:
     def server_is_done(self, code: int = GONE) -> None:
         """The server's end closed, whatever the reason; the peer hears of it."""
         self._is_gone_for_server = True
+        self.is_being_served = False
         self._to_peer(self._close_peer, code)
 
     def _server_hears(self, message: Message) -> None:
@@ -165,7 +168,7 @@ class Link:
         for arrive, args in late:
             arrive(*args)
 
-    # --- the wire: what is due at the same moment is shuffled, so order lies in the queues ---------
+    # --- the wire: what is due at one moment is shuffled, so the order lies in the queues ---------
 
     def _to_server(self, message: Message) -> None:
         if self.is_cut or self.process.is_dead:
@@ -208,7 +211,7 @@ class Network:
 
     def connect(self, peer: Peer, app: ASGIApp, process: Process, path: str, token: str) -> Link:
         link = Link(peer, process, self._weather, self._look, self._world)
-        self.links = [each for each in self.links if not each.is_over]
+        self.links = [each for each in self.links if each.is_being_served]
         self.links.append(link)
         scope = {
             "type": "websocket",
@@ -221,7 +224,7 @@ class Network:
         }
         loop = asyncio.get_running_loop()
         context = process.context.copy()
-        task = loop.create_task(_serve(app, scope, link), context=context)
+        link.task = task = loop.create_task(_serve(app, scope, link), context=context)
         task.add_done_callback(lambda done: self._ended(link, done), context=self._world)
         return link
 

@@ -1,8 +1,10 @@
 """Plays one seed: storms until enough was said, then calm, in which everything must come right."""
 
 import asyncio
+import gc
 import logging
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -33,24 +35,35 @@ class Outcome(NamedTuple):
         return f"{broken or 'nothing broken'}\n  python -m tests.simulation --seed {self.seed}"
 
 
-def play(seed: int, message_count: int = MESSAGES, metrics: Metrics | None = None) -> Outcome:
-    """Always the same for the same seed and the same program."""
+def play(seed: int, message_count: int = MESSAGES, *, is_late: bool = False) -> Outcome:
+    """Always the same for the same seed and the same program.
+
+    `is_late`: a statement given up for lost may still take effect seconds later.
+    """
     loop = MortalLoop(seed)
-    metrics = metrics or Metrics()
-    with _listening() as logged, asyncio.Runner(loop_factory=lambda: loop) as runner:
-        outcome = runner.run(_play(seed, message_count, loop, metrics, logged))
-        loop.unwind()
+    gc.disable()  # nearly all lives as long as the run, and looking for the rest costs a fifth
+    try:
+        with warnings.catch_warnings(), _listening() as logged:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                outcome = runner.run(
+                    _play(
+                        lambda: World(seed, message_count, loop, Metrics(), is_late=is_late), logged
+                    )
+                )
+                # what the dead had begun and never came to is no news
+                warnings.simplefilter("ignore", RuntimeWarning)
+                loop.unwind()
+            gc.collect()
+    finally:
+        gc.enable()
     return outcome
 
 
-async def _play(
-    seed: int,
-    message_count: int,
-    loop: MortalLoop,
-    metrics: Metrics,
-    logged: "list[logging.LogRecord]",
-) -> Outcome:
-    world = World(seed, message_count, loop, metrics)
+async def _play(make: Callable[[], World], logged: list[logging.LogRecord]) -> Outcome:
+    world = make()
+    loop = world.loop
+    loop.main = asyncio.current_task()
+    loop.set_exception_handler(lambda _loop, told: world.violate("simulation", str(told)))
     world.begin()
     loop.call_later(STORM_UP_TO_S, world.finished.set)
     await world.finished.wait()
@@ -60,8 +73,9 @@ async def _play(
         error = record.exc_info[1] if record.exc_info else None
         if not is_injected(error):
             world.violate("I12", f"logged as a bug: {record.getMessage()} {error!r}")
+    world.history.close()
     written = sum(len(messages) for messages in world.tables.messages.values())
-    return Outcome(seed, world.violations, world.history, world.said, loop.time(), written)
+    return Outcome(world.seed, world.violations, world.history, world.said, loop.time(), written)
 
 
 async def _calm(world: World) -> None:
@@ -87,17 +101,24 @@ async def _pass(world: World, seconds: float) -> None:
     await over
 
 
+class _Collector(logging.Handler):
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.found: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.found.append(record)
+
+
 @contextmanager
 def _listening() -> Iterator[list[logging.LogRecord]]:
     """Collects what kefu logs as its own mistakes, and keeps it off the terminal."""
-    found: list[logging.LogRecord] = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = found.append  # type: ignore[method-assign]  # shorter than a class of its own
+    handler = _Collector(logging.ERROR)
     log = logging.getLogger("kefu")
     was_propagating, log.propagate = log.propagate, False
     log.addHandler(handler)
     try:
-        yield found
+        yield handler.found
     finally:
         log.removeHandler(handler)
         log.propagate = was_propagating

@@ -65,6 +65,7 @@ class _Statement:
         error: Exception | None,
     ) -> None:
         self.is_answered_at_once = False
+        self._is_cancelled = False
         self._postgres = postgres
         self._connection = connection
         self._query = query
@@ -76,6 +77,8 @@ class _Statement:
 
     def take_effect(self) -> None:
         postgres = self._postgres
+        if self._is_cancelled:
+            return
         if self._connection.process.is_dead and not postgres.weather.survives():
             return
         try:
@@ -100,6 +103,8 @@ class _Statement:
             self._reply.set_result(self._rows)
 
     def time_out(self) -> None:
+        """The sender gives up, and says so to the database."""
+        self._is_cancelled = not self._postgres.weather.is_late
         if not self._reply.done() and not self._connection.process.is_dead:
             self._reply.set_exception(TimeoutError())
 

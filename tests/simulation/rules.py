@@ -67,7 +67,9 @@ class Rules:
     ) -> None:
         """What one statement made durable, all at once."""
         rows = {row["id"]: row for row in chats}
-        touched = dict.fromkeys([*(e["chat_id"] for e in events), *(m["chat_id"] for m in messages)])
+        touched = dict.fromkeys(
+            [*(e["chat_id"] for e in events), *(m["chat_id"] for m in messages)]
+        )
         for chat_id in touched:
             if chat_id not in self.lives:
                 self.lives[chat_id] = Life(rows[chat_id]["customer_id"])
@@ -95,6 +97,8 @@ class Rules:
         allowed, leads_to = LIFE[kind]
         if life.status not in allowed:
             self._violate("I7", f"{kind} while {chat_id} was {life.status}")
+        if not self._may(life, event):
+            self._violate("I6", f"{kind} of {chat_id} by {event['by_name']}, who is not in charge")
         if kind in ("Taken", "Transferred"):
             agent_id = msgspec.json.decode(event["body"])["agent_id"]
             if agent_id == life.agent_id:
@@ -106,9 +110,14 @@ class Rules:
         life.status = leads_to or life.status
         life.statuses.add(life.status)
 
-    def _speak(
-        self, life: Life, message: Columns, stages: list[tuple[str, str | None]]
-    ) -> None:
+    def _may(self, life: Life, event: Columns) -> bool:
+        """Whether an agent may do this to a chat that another one has."""
+        if event["by_type"] != "agent" or event["kind"] == "NoteWritten":
+            return True
+        is_supervisor = self.tables.agents[event["by_id"]]["role"] == "supervisor"
+        return is_supervisor or life.agent_id in (None, str(event["by_id"]))
+
+    def _speak(self, life: Life, message: Columns, stages: list[tuple[str, str | None]]) -> None:
         """Within one commit the order of words and events is not told: any stage may fit."""
         chat_id, sender_type = message["chat_id"], message["sender_type"]
         if message["seq"] != life.seq + 1:

@@ -6,7 +6,7 @@ its SQL: what the SQL promises beyond this (locks, read consistency) one moment 
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import asyncpg
@@ -46,6 +46,8 @@ class Row:
 class Tables:
     """`on_commit(chats, messages, events)` is called with what a commit wrote, as it is written."""
 
+    has_key_index: ClassVar[bool] = True
+
     def __init__(self, on_commit: OnCommit) -> None:
         self.on_commit = on_commit
         self.epochs = [0] * SLOT_COUNT
@@ -57,7 +59,6 @@ class Tables:
         self.messages: dict[UUID, dict[int, Columns]] = {}
         self.events: dict[UUID, dict[int, Columns]] = {}
         self.sent: dict[tuple[UUID, UUID, str], Columns] = {}
-        self.has_key_index = True
 
     # --- the journal's statement ------------------------------------------------------------------
 
@@ -67,7 +68,9 @@ class Tables:
         held = [slot for slot, epoch in wanted.items() if self.epochs[slot] == epoch]
         widths = (len(CHAT_COLUMNS), len(MESSAGE_COLUMNS), len(EVENT_COLUMNS))
         parts, start = [], 2
-        for width, names in zip(widths, (CHAT_COLUMNS, MESSAGE_COLUMNS, EVENT_COLUMNS), strict=True):
+        for width, names in zip(
+            widths, (CHAT_COLUMNS, MESSAGE_COLUMNS, EVENT_COLUMNS), strict=True
+        ):
             rows = zip(*args[start : start + width], strict=True)
             parts.append([dict(zip(names, row, strict=True)) for row in rows if row[0] in held])
             start += width

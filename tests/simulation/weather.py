@@ -61,9 +61,13 @@ class Climate(NamedTuple):
 
 
 class Weather:
-    """`calm()` ends all of it: from then on nothing goes wrong any more."""
+    """`calm()` ends all of it: from then on nothing goes wrong any more.
 
-    def __init__(self, random: Random, now: Callable[[], float]) -> None:
+    `is_late`: a statement given up for lost may still take effect seconds later.
+    """
+
+    def __init__(self, random: Random, now: Callable[[], float], *, is_late: bool) -> None:
+        self.is_late = is_late
         self.climate = Climate.of(random)
         self.is_calm = False
         self.surprise_count = 0
@@ -127,7 +131,7 @@ class Weather:
             return Fate(there_s, back_s, _lost())
         chance -= climate.lost_replies
         if chance < climate.lost_requests:
-            late = self._random.random() < 0.3  # given up for lost, but on its way all the same
+            late = self.is_late and self._random.random() < 0.3
             late_s = self._random.uniform(0.0, LATE_UP_TO_S) if late else None
             return Fate(late_s, back_s, _lost())
         chance -= climate.lost_requests

@@ -1,6 +1,7 @@
-"""Everything of one run, made from a seed: the stores, the network, the people, the incarnations."""
+"""Everything of one run, made from a seed: stores, network, people, incarnations."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from datetime import timedelta
@@ -15,6 +16,7 @@ from kefu.agents.tokens import AgentIdentity, CustomerIdentity
 from kefu.gateway.metrics import Metrics
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal import Unwritable
+from protocol.accounts import Role
 from protocol.wire import Rejection, from_server
 from tests.fakes.entropy import SeededEntropy
 from tests.simulation.agent import Agent, agent_id
@@ -27,12 +29,16 @@ from tests.simulation.loop import MortalLoop, Process
 from tests.simulation.network import Link, Network
 from tests.simulation.postgres import Postgres
 from tests.simulation.rules import Rules
+from tests.simulation.sizes import size_of
 from tests.simulation.storms import Storms
 from tests.simulation.tables import Columns, Tables
 from tests.simulation.weather import Surprise, Weather
 
 FOREVER: Final = START + timedelta(days=365)
 GONE: Final = (StoreUnavailable, OSError, asyncpg.PostgresConnectionError, Surprise)
+CRASHES: Final = 10
+CRASHES_WITHIN_S: Final = 30.0
+LOOK_EVERY_S: Final = 1.0
 STOPPED_WITHIN_S: Final = 40.0
 
 
@@ -45,7 +51,15 @@ def is_injected(error: BaseException | None) -> bool:
 class World:
     """`finished` is set when enough was said, or as soon as a rule was broken."""
 
-    def __init__(self, seed: int, message_count: int, loop: MortalLoop, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        seed: int,
+        message_count: int,
+        loop: MortalLoop,
+        metrics: Metrics,
+        *,
+        is_late: bool = False,
+    ) -> None:
         self.seed = seed
         self.loop = loop
         self.metrics = metrics
@@ -57,7 +71,7 @@ class World:
         self._message_count = message_count
         self._context: Context = copy_context()
         chance = Random(f"{seed} world")
-        self.weather = Weather(Random(f"{seed} weather"), loop.time)
+        self.weather = Weather(Random(f"{seed} weather"), loop.time, is_late=is_late)
         self.entropy = SeededEntropy(seed)
         self.clock = LoopClock(loop)
         self.pause_s = chance.choice((0.3, 0.8, 2.0))
@@ -74,6 +88,7 @@ class World:
         self._process_count = 0
         self._bot = Bot(self)
         self._owners: dict[UUID, int] = {}
+        self._failures: dict[ActorId, deque[float]] = {}
         self._settle(chance)
 
     @property
@@ -113,7 +128,7 @@ class World:
     def _add_agent(self, number: int, *, max_sessions: int) -> None:
         id, name = agent_id(number), f"Agent {number}"
         self.history.call(id, f"a{number}")
-        role = "supervisor" if number == 0 else "agent"
+        role: Role = "supervisor" if number == 0 else "agent"
         self.identities[f"a{number}"] = AgentIdentity(
             agent_id=id,
             username=f"a{number}",
@@ -180,6 +195,7 @@ class World:
         self._boot()
         for client in self.clients:
             client.start()
+        self.later(LOOK_EVERY_S, self._measure)
         storms = Storms(self)
         self.postgres.on_written = storms.written
 
@@ -280,8 +296,19 @@ class World:
                 self.violate("I4", f"{link.peer.name} was sent what is not theirs: {text}")
         return frame
 
+    def _measure(self) -> None:
+        self.later(LOOK_EVERY_S, self._measure)
+        if self.instance is not None and self.instance.is_open:
+            too_large = size_of(self.instance, self.loop)
+            if too_large is not None:
+                self.violate("I11", too_large)
+
     def actor_failed(self, actor: ActorId, error: BaseException) -> None:
         self.note("actors", "info", "failed", actor, type(error).__name__)
+        failures = self._failures.setdefault(actor, deque(maxlen=CRASHES))
+        failures.append(self.now)
+        if len(failures) == CRASHES and self.now - failures[0] < CRASHES_WITHIN_S:
+            self.violate("I15", f"{actor} failed {CRASHES} times in {CRASHES_WITHIN_S} s")
         if not is_injected(error):
             self.violate("I15", f"{actor} failed: {error!r}")
 

@@ -1,0 +1,40 @@
+"""Plays many seeds, on two processors where there are two."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import NamedTuple
+
+from tests.simulation.findings import known
+from tests.simulation.play import MESSAGES, play
+
+PROCESSES = min(2, os.cpu_count() or 1)
+
+
+class Report(NamedTuple):
+    """What is worth carrying from one process to another."""
+
+    seed: int
+    written: int
+    broken: str | None
+    known: str | None
+
+
+def report(seed: int, message_count: int = MESSAGES) -> Report:
+    outcome = play(seed, message_count)
+    broken = str(outcome) if outcome.violations else None
+    return Report(seed, outcome.written, broken, known(outcome.violations))
+
+
+@contextmanager
+def players() -> Iterator[ProcessPoolExecutor]:
+    """Processes of their own, started fresh: nothing of this one's state goes along."""
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+def search(executor: ProcessPoolExecutor, seeds: Sequence[int]) -> list[Report]:
+    """In the order of the seeds."""
+    return list(executor.map(report, seeds, chunksize=max(1, len(seeds) // (2 * PROCESSES))))

@@ -1,0 +1,46 @@
+"""No seed breaks a promise. KEFU_SIMULATION_SEEDS says how many are played; 200 is usual."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Final
+
+import pytest
+
+from tests.simulation.play import play
+from tests.simulation.search import players, search
+
+SEEDS: Final = int(os.environ.get("KEFU_SIMULATION_SEEDS", "200"))
+CHUNK: Final = 20
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[ProcessPoolExecutor]:
+    with players() as executor:
+        yield executor
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_no_seed_breaks_a_promise(executor: ProcessPoolExecutor, first: int) -> None:
+    reports = search(executor, range(first, min(first + CHUNK, SEEDS)))
+
+    assert [report.broken for report in reports if report.broken and not report.known] == []
+    assert all(report.written > 0 for report in reports)
+    found = sorted({f"{report.known} (seed {report.seed})" for report in reports if report.known})
+    if found:
+        pytest.xfail("; ".join(found))
+
+
+def test_the_same_seed_plays_the_same_again() -> None:
+    first, second = play(7, 300), play(7, 300)
+
+    assert first.history.digest() == second.history.digest()
+    assert first.history.digest() != play(8, 300).history.digest()
+
+
+def test_a_replay_can_be_read() -> None:
+    outcome = play(7, 100)
+
+    lines = outcome.history.lines(tail=5)
+    assert len(lines) == 5
+    assert "python -m tests.simulation --seed 7" in str(outcome)
