@@ -14,7 +14,11 @@ from uuid import uuid4
 
 from kefu.agents.accounts import Accounts, ensure_secrets
 from kefu.agents.passwords import Passwords
+from kefu.agents.staff.ports import World
+from kefu.agents.staff.roster import Roster
 from kefu.agents.tokens import Tokens
+from kefu.audit.log import AuditLog
+from kefu.audit.messages import OPERATOR
 from kefu.clock import SystemClock
 from kefu.entropy import SystemEntropy
 from kefu.storage.database import open_pool
@@ -33,10 +37,13 @@ _READY = re.compile(r"Customer +(http://\S+)/\s")
 class Shop:
     """`ws` is the sockets' address; people are made here, without the server."""
 
-    def __init__(self, ws: str, process_id: int, accounts: Accounts, tokens: Tokens) -> None:
+    def __init__(
+        self, ws: str, process_id: int, accounts: Accounts, roster: Roster, tokens: Tokens
+    ) -> None:
         self.ws = ws
         self.process_id = process_id
         self._accounts = accounts
+        self._roster = roster
         self._tokens = tokens
 
     def customer_token(self) -> str:
@@ -44,8 +51,8 @@ class Shop:
 
     async def agent_token(self) -> str:
         username = f"b{uuid4().hex[:12]}"
-        await self._accounts.create(username, "Bench", max_sessions=50)
-        link = await self._accounts.make_link(username)
+        await self._roster.create(OPERATOR, username, "Bench", max_sessions=50)
+        link = await self._roster.make_link(OPERATOR, username)
         return (await self._accounts.redeem_link(link)).token
 
 
@@ -89,8 +96,10 @@ async def open_shop(server_cpus: set[int] | None = None) -> AsyncIterator[Shop]:
                 entropy = SystemEntropy(clock)
                 keys = await ensure_secrets(pool, entropy, None)
                 tokens = Tokens(keys.shop_secret, keys.own_key, clock=clock)
-                accounts = Accounts(pool, tokens, Passwords(), clock, entropy)
-                yield Shop(url.replace("http", "ws", 1), process.pid, accounts, tokens)
+                passwords = Passwords()
+                accounts = Accounts(pool, tokens, passwords, clock, entropy)
+                roster = Roster(World(pool, passwords, clock, entropy, AuditLog(pool, clock)))
+                yield Shop(url.replace("http", "ws", 1), process.pid, accounts, roster, tokens)
                 pool.terminate()
             finally:
                 if process.returncode is None:

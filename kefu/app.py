@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import UUID
 
 import anyio
@@ -26,8 +27,17 @@ from kefu.agents import routes as agent_routes
 from kefu.agents.accounts import Accounts, ensure_secrets
 from kefu.agents.actor import AgentActor
 from kefu.agents.desks import PostgresDesks
+from kefu.agents.guard import Guard
 from kefu.agents.passwords import Passwords
+from kefu.agents.presences import ActorPresences
+from kefu.agents.staff import ports as staff_ports
+from kefu.agents.staff import routes as staff_routes
+from kefu.agents.staff.own_account import OwnAccount
+from kefu.agents.staff.roster import Roster
+from kefu.agents.staff.teams import Teams
 from kefu.agents.tokens import Tokens
+from kefu.audit import routes as audit_routes
+from kefu.audit.log import AuditLog
 from kefu.clock import Clock, SystemClock
 from kefu.conversations import messages as conversations
 from kefu.conversations import ports as conversation_ports
@@ -44,6 +54,7 @@ from kefu.gateway.hub import Hub
 from kefu.gateway.metrics import Metrics, Reading
 from kefu.gateway.ports import Backstage
 from kefu.gateway.problems import EXCEPTION_HANDLERS
+from kefu.gateway.sessions import close_session, watch_sessions
 from kefu.gateway.sockets import Door, Socket
 from kefu.settings import Settings
 from kefu.storage import migrate
@@ -53,6 +64,7 @@ from kefu.storage.ownership import claim_slots, hold_database
 from kefu.storage.pings import ping_postgres, ping_redis
 from kefu.stores import Stores, open_stores
 from kefu.welcome import tell_progress, welcome
+from protocol.accounts import Agent
 
 BODY_BYTES = 1024 * 1024
 log = logging.getLogger("kefu.app")
@@ -71,7 +83,7 @@ async def serve(settings: Settings) -> None:
                 listener,
                 trusted_proxies=settings.trusted_proxies,
                 stop_within_s=settings.shutdown_timeout_s,
-                on_ready=lambda url: welcome(settings, app.accounts, url),
+                on_ready=lambda url: welcome(settings, app.roster, url),
             )
     finally:
         listener.close()
@@ -84,6 +96,7 @@ class App(Struct, frozen=True):
     accounts: Accounts
     tokens: Tokens
     router: Router
+    roster: Roster
 
 
 @asynccontextmanager
@@ -106,13 +119,19 @@ async def open_app(
         await hold_database(owner)
         instance = f"{socket.gethostname()}:{os.getpid()}"
         epochs = await claim_slots(owner, instance)
-        accounts, tokens = await _accounts(settings, stores, clock, entropy)
-        metrics, hub = Metrics(), Hub()
+        metrics, hub, passwords = Metrics(), Hub(), Passwords()
+        audit = AuditLog(stores.pool, clock)
+        tokens = await _tokens(settings, stores, clock, entropy)
+        on_signed_out = partial(close_session, hub)
+        accounts = Accounts(
+            stores.pool, tokens, passwords, clock, entropy, on_signed_out=on_signed_out
+        )
         journal = Journal(lambda: asyncpg.connect(database_url), on_commit=metrics.note_commit)
         chats = PostgresChats(stores.pool)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(journal.run)
             tasks.start_soon(metrics.measure_lag)
+            tasks.start_soon(watch_sessions, hub, accounts.ended)
             world = conversation_ports.World(
                 chats=chats,
                 journal=journal,
@@ -122,7 +141,7 @@ async def open_app(
                 epoch_of=epochs.__getitem__,
                 is_bot_ready=lambda: False,
             )
-            async with _router(world, stores) as router:
+            async with _router(world, stores, audit) as router:
                 router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
                 backstage = Backstage(
                     hub=hub,
@@ -134,37 +153,48 @@ async def open_app(
                     frame_burst=settings.max_frame_burst,
                 )
                 metrics.add_live(lambda: _readings(router, journal))
-                asgi = _asgi(
-                    settings, stores, backstage, accounts, tokens, entropy, router, instance
+                staff = staff_ports.World(
+                    stores.pool,
+                    passwords,
+                    clock,
+                    entropy,
+                    audit,
+                    on_signed_out=on_signed_out,
+                    on_changed=lambda agent: _compare(router, agent),
                 )
-                yield App(asgi, accounts, tokens, router)
+                asgi = _asgi(
+                    settings, stores, backstage, accounts, staff, audit, tokens, router, instance
+                )
+                yield App(asgi, accounts, tokens, router, Roster(staff))
             tasks.cancel_scope.cancel()
     finally:
         owner.terminate()
 
 
-async def _accounts(
-    settings: Settings, stores: Stores, clock: Clock, entropy: Entropy
-) -> tuple[Accounts, Tokens]:
+async def _tokens(settings: Settings, stores: Stores, clock: Clock, entropy: Entropy) -> Tokens:
     keys = await ensure_secrets(stores.pool, entropy, settings.jwt_secret)
-    tokens = Tokens(
+    return Tokens(
         keys.shop_secret,
         keys.own_key,
         clock=clock,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
     )
-    return Accounts(stores.pool, tokens, Passwords(), clock, entropy), tokens
 
 
-def _router(world: conversation_ports.World, stores: Stores) -> Router:
+def _compare(router: Router, agent: Agent) -> None:
+    """The account has changed: its actor, which counts places by it, is to look again."""
+    router.ref(agents.KIND, str(agent.id)).tell(agents.Compare())
+
+
+def _router(world: conversation_ports.World, stores: Stores, audit: AuditLog) -> Router:
     chats = PostgresChats(stores.pool)
 
     async def load_waiting() -> list[dispatch.Waiting]:
         return [waiting_of(chat) for chat in await chats.waiting()]
 
     desks = agent_ports.World(
-        desks=PostgresDesks(stores.pool, chats.active),
+        desks=PostgresDesks(stores.pool, chats.active, audit),
         publisher=world.publisher,
         clock=world.clock,
         entropy=world.entropy,
@@ -196,15 +226,16 @@ def _asgi(
     stores: Stores,
     backstage: Backstage,
     accounts: Accounts,
+    staff: staff_ports.World,
+    audit: AuditLog,
     tokens: Tokens,
-    entropy: Entropy,
     router: Router,
     instance: str,
 ) -> Starlette:
     door = Door(
         accounts=accounts,
         tokens=tokens,
-        entropy=entropy,
+        entropy=staff.entropy,
         allow_guests=settings.allow_guests,
         allowed_origins=frozenset(settings.allowed_origins),
         max_connections=settings.max_connections,
@@ -216,7 +247,7 @@ def _asgi(
         vital={"postgresql": lambda: ping_postgres(stores.pool)},
         helpful={"redis": lambda: ping_redis(stores.redis)},
     )
-    authenticate = agent_routes.authenticator(accounts)
+    guard, presences = Guard(accounts), ActorPresences(router.ref)
     routes: list[BaseRoute] = [
         WebSocketRoute("/ws", chat),
         WebSocketRoute("/ws/chat", chat),
@@ -224,9 +255,13 @@ def _asgi(
         Route("/ws", chat.explain, methods=["GET"]),
         Route("/ws/chat", chat.explain, methods=["GET"]),
         Route("/ws/workbench", workbench.explain, methods=["GET"]),
-        *agent_routes.routes(accounts),
+        *agent_routes.sign_in_routes(accounts),
+        *agent_routes.own_routes(guard, OwnAccount(staff), presences),
+        *staff_routes.agent_routes(guard, Roster(staff), presences),
+        *staff_routes.team_routes(guard, Teams(staff)),
+        *audit_routes.routes(audit, guard.requiring("audit.read")),
         *health.routes(
-            state, backstage.metrics, router.tree, authenticate, settings.ops_token, instance
+            state, backstage.metrics, router.tree, guard.authenticate, settings.ops_token, instance
         ),
         *pages.routes(
             pages.dist(),

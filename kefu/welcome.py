@@ -6,7 +6,8 @@ No password is ever made up: whoever started the server gets a link that signs i
 import sys
 
 from kefu import __version__
-from kefu.agents.accounts import Accounts
+from kefu.agents.staff.roster import Roster
+from kefu.audit.messages import SYSTEM
 from kefu.settings import Settings
 
 FIRST_ADMIN = "admin"
@@ -18,25 +19,26 @@ def tell_progress(sentence: str) -> None:
     sys.stderr.flush()
 
 
-async def welcome(settings: Settings, accounts: Accounts, url: str) -> None:
+async def welcome(settings: Settings, roster: Roster, url: str) -> None:
     """Print the links; make the first account when there is none."""
     base = settings.public_url or url
     lines = ["", f"  kefu {__version__} is ready."]
     if settings.demo:
         lines.append(f"    Demo shop    {base}/demo")
     lines.append(f"    Customer     {base}/")
-    lines.append(f"    Workbench    {await _workbench(settings, accounts, base)}")
+    lines.append(f"    Workbench    {await _workbench(settings, roster, base)}")
     lines.append(f"    Health       {base}/readyz")
     lines += ["  Ctrl-C stops it; everything said stays.", ""]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
-async def _workbench(settings: Settings, accounts: Accounts, base: str) -> str:
-    known = {agent.username for agent in await accounts.list()}
+async def _workbench(settings: Settings, roster: Roster, base: str) -> str:
+    known = {agent.username for agent in (await roster.list()).agents}
     username = DEMO_AGENT if settings.demo else FIRST_ADMIN
     if not known or (settings.demo and username not in known):
-        await accounts.create(username, "客服小可" if settings.demo else "Admin", role="admin")
+        name = "客服小可" if settings.demo else "Admin"
+        await roster.create(SYSTEM, username, name, role="admin")
     elif not settings.demo:
         return f"{base}/agent"
-    return f"{base}/agent#link={await accounts.make_link(username)}  (signs in once)"
+    return f"{base}/agent#link={await roster.make_link(SYSTEM, username)}  (signs in once)"

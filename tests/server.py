@@ -21,7 +21,11 @@ from anyio.abc import Process
 
 from kefu.agents.accounts import Accounts, ensure_secrets
 from kefu.agents.passwords import Passwords
+from kefu.agents.staff.ports import World
+from kefu.agents.staff.roster import Roster
 from kefu.agents.tokens import Tokens
+from kefu.audit.log import AuditLog
+from kefu.audit.messages import OPERATOR
 from kefu.clock import SystemClock
 from kefu.entropy import SystemEntropy
 from kefu.settings import ALIASES
@@ -121,23 +125,27 @@ class Agent(NamedTuple):
 class People:
     """Makes agents and tokens for a server's database, and connects them."""
 
-    def __init__(self, server: Server, accounts: Accounts, tokens: Tokens) -> None:
+    def __init__(self, server: Server, accounts: Accounts, roster: Roster, tokens: Tokens) -> None:
         self.server = server
         self.accounts = accounts
+        self.roster = roster
         self.tokens = tokens
 
     async def agent(
         self, name: str = "小可", *, role: str = "agent", max_sessions: int = 5
     ) -> Agent:
         username = f"a{uuid4().hex[:12]}"
-        made = await self.accounts.create(username, name, role=role, max_sessions=max_sessions)
-        signed_in = await self.accounts.redeem_link(await self.accounts.make_link(username))
+        made = await self.roster.create(
+            OPERATOR, username, name, role=role, max_sessions=max_sessions
+        )
+        link = await self.roster.make_link(OPERATOR, username)
+        signed_in = await self.accounts.redeem_link(link)
         return Agent(made.id, username, signed_in.token)
 
     async def sign_in_link(self, username: str) -> str:
         """A one-time link for a new agent of that username."""
-        await self.accounts.create(username, username.title())
-        return f"{self.server.url}/agent#link={await self.accounts.make_link(username)}"
+        await self.roster.create(OPERATOR, username, username.title())
+        return f"{self.server.url}/agent#link={await self.roster.make_link(OPERATOR, username)}"
 
     def customer(self, name: str | None = "王小明", **claims: bool) -> str:
         """A new customer's token."""
@@ -166,8 +174,10 @@ async def people_of(server: Server, database_url: str) -> AsyncIterator[People]:
         entropy = SystemEntropy(clock)
         keys = await ensure_secrets(pool, entropy, None)
         tokens = Tokens(keys.shop_secret, keys.own_key, clock=clock)
-        accounts = Accounts(pool, tokens, Passwords(), clock, entropy)
-        yield People(server, accounts, tokens)
+        passwords = Passwords()
+        accounts = Accounts(pool, tokens, passwords, clock, entropy)
+        roster = Roster(World(pool, passwords, clock, entropy, AuditLog(pool, clock)))
+        yield People(server, accounts, roster, tokens)
     finally:
         pool.terminate()
 

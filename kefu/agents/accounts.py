@@ -18,9 +18,8 @@ from msgspec import Struct
 
 from kefu.agents import store
 from kefu.agents.attempts import Attempts, household
-from kefu.agents.passwords import Passwords, require_good
-from kefu.agents.staff import store as staff_store
-from kefu.agents.staff.roster import LIST_LIMIT, link_hash, new_agent
+from kefu.agents.passwords import Passwords
+from kefu.agents.staff.roster import link_hash
 from kefu.agents.tokens import REFRESH_TOKEN_S, AgentIdentity, CustomerIdentity, Tokens
 from kefu.clock import Clock
 from kefu.entropy import Entropy
@@ -29,8 +28,6 @@ from kefu.secret import Secret
 from kefu.storage.database import Connection, DatabasePool, connected, transaction
 from protocol.accounts import Agent, SignedIn
 from protocol.codes import ErrorCode
-
-LINK_LIFE: Final = timedelta(minutes=15)
 
 _WRONG: Final = "The username or the password is wrong."
 _LINK_SPENT: Final = "This sign-in link has been used or has expired; ask for a new one."
@@ -75,36 +72,6 @@ class Accounts:
         self._attempts = Attempts(clock)
         self._on_signed_out = on_signed_out
 
-    async def create(
-        self,
-        username: str,
-        name: str,
-        role: str = "agent",
-        password: str | None = None,
-        max_sessions: int = 5,
-    ) -> Agent:
-        """Make an account; without a password it is entered by link.
-
-        Raises `Problem`: INVALID_MESSAGE for a bad field, UNPROCESSABLE for a name that is taken.
-        """
-        new = new_agent(username, name, role, max_sessions)
-        hashed = None
-        if password is not None:
-            require_good(password, username)
-            hashed = await self._passwords.hash(password)
-        async with connected(self._pool) as connection:
-            agent = await staff_store.insert_agent(
-                connection, self._entropy.uuid(), new, hashed, self._clock.now()
-            )
-        if agent is None:
-            raise Problem(ErrorCode.UNPROCESSABLE, "There is an agent of this username already.")
-        return agent
-
-    async def list(self, *, after: str = "", limit: int = LIST_LIMIT) -> tuple[Agent, ...]:
-        """Agents by username, at most `limit`, beginning behind the username `after`."""
-        async with connected(self._pool) as connection:
-            return await staff_store.list_agents(connection, after, min(limit, LIST_LIMIT))
-
     async def sign_in(self, username: str, password: str, address: str) -> SignedIn:
         """Raises `Problem`: UNAUTHORIZED, or RATE_LIMITED while the name or address is locked."""
         place = household(address)
@@ -130,20 +97,6 @@ class Accounts:
             if upgraded is not None:
                 await store.upgrade_password_hash(connection, known.agent.id, hashed, upgraded)
             return await self._open_session(connection, known.agent.id, _WRONG)
-
-    async def make_link(self, username: str) -> str:
-        """A token that signs this agent in once, within 15 minutes; older ones end.
-
-        Raises `Problem(AGENT_NOT_FOUND)`.
-        """
-        link = self._entropy.token(32)
-        async with connected(self._pool) as connection:
-            known = await store.find_credentials(connection, username)
-            if known is None:
-                raise Problem(ErrorCode.AGENT_NOT_FOUND, "There is no active agent of this name.")
-            expires_at = self._clock.now() + LINK_LIFE
-            await staff_store.replace_link(connection, link_hash(link), known.agent.id, expires_at)
-        return link
 
     async def redeem_link(self, link: str) -> SignedIn:
         """Sign in with what `make_link` gave. Raises `Problem(UNAUTHORIZED)`."""
@@ -198,13 +151,6 @@ class Accounts:
         if isinstance(identity, CustomerIdentity):
             raise Problem(ErrorCode.UNAUTHORIZED)
         return identity
-
-    async def profile(self, token: str) -> Agent:
-        """The account behind an agent's token. Raises `Problem(UNAUTHORIZED)`."""
-        claimed = self._tokens.verify(token)
-        if isinstance(claimed, CustomerIdentity):
-            raise Problem(ErrorCode.UNAUTHORIZED)
-        return await self._live_agent(claimed)
 
     async def _live_agent(self, claimed: AgentIdentity) -> Agent:
         session = await self._session(claimed.session_id)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kefu.agents.accounts import Accounts
-from kefu.agents.guard import Authenticate, Guard, address_of, bearer_of, by
+from kefu.agents.guard import Guard, address_of, by
 from kefu.agents.staff.own_account import OwnAccount
 from kefu.agents.staff.ports import Presences
 from kefu.bodies import answer, flat_answer, read_body
@@ -113,23 +113,3 @@ def own_routes(guard: Guard, own: OwnAccount, presences: Presences) -> list[Rout
 
 def _profile(agent: Agent) -> Profile:
     return Profile(**msgspec.structs.asdict(agent), permissions=PERMISSIONS[agent.role])
-
-
-# --- until app.py joins the routes above (begin) --------------------------------------------------
-
-
-def authenticator(accounts: Accounts) -> Authenticate:
-    return Guard(accounts).authenticate
-
-
-def routes(accounts: Accounts) -> list[Route]:
-    async def profile(request: Request) -> Response:
-        return answer(_profile(await accounts.profile(bearer_of(request))))
-
-    return [
-        *sign_in_routes(accounts),
-        Route("/api/agent/profile", profile, methods=["GET"]),
-    ]
-
-
-# --- until app.py joins the routes above (end) ----------------------------------------------------

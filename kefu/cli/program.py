@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.main import get_command
 
 from kefu import __version__, logs
-from kefu.cli import accounts, config, database, doctor
+from kefu.cli import accounts, audit, config, database, doctor
 from kefu.cli.options import DataDir, EnvFile, settings_from
 from kefu.errors import KefuError, Problem
 from kefu.storage.errors import EmbeddedError, MigrationError, StoreUnavailable
@@ -26,6 +26,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 program = typer.Typer(no_args_is_help=True, help="kefu (客服): customer service for online shops.")
 program.add_typer(accounts.agent, name="agent")
 program.add_typer(accounts.token, name="token")
+program.add_typer(audit.audit, name="audit")
 program.add_typer(database.db, name="db")
 program.add_typer(config.config, name="config")
 program.command()(doctor.doctor)

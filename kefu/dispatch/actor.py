@@ -75,6 +75,8 @@ class QueueActor(Actor[QueueMessage]):
                 self._take_out(chat_id)
             case messages.PresenceChanged(agent=agent):
                 self._note_presence(agent)
+            case messages.ListPresence():
+                return tuple(self._agents.values())
             case messages.SubscribeFeed():
                 self._subscribe(message)
             case messages.Tick():

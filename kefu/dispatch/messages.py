@@ -14,6 +14,7 @@ __all__ = [
     "AgentPresence",
     "Dequeue",
     "Enqueue",
+    "ListPresence",
     "PresenceChanged",
     "QueueMessage",
     "SubscribeFeed",
@@ -54,6 +55,10 @@ class PresenceChanged(Struct, frozen=True):
     agent: AgentPresence
 
 
+class ListPresence(Request[tuple[AgentPresence, ...]], Struct, frozen=True):
+    """Answered with every agent seen since the start, there or gone."""
+
+
 class SubscribeFeed(Struct, frozen=True):
     """Send this connection what it misses of the feed, or all of it anew."""
 
@@ -66,4 +71,4 @@ class Tick(Struct, frozen=True):
     """The queue's reminder to itself."""
 
 
-QueueMessage = Enqueue | Dequeue | PresenceChanged | SubscribeFeed | Tick
+QueueMessage = Enqueue | Dequeue | PresenceChanged | ListPresence | SubscribeFeed | Tick

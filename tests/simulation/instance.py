@@ -44,6 +44,12 @@ STOP_WITHIN_S = 15.0
 FRAME_RATE, FRAME_BURST = 20.0, 60.0
 
 
+class _NoTrail:
+    """The audit log is no part of what is simulated."""
+
+    async def append(self, connection: Any, act: Any) -> None: ...
+
+
 class LoopClock:
     """The time of day goes with the simulated loop."""
 
@@ -125,7 +131,9 @@ class Instance:
             return [waiting_of(chat) for chat in await chats.waiting()]
 
         clock, entropy = world.clock, world.entropy
-        desks = agent_ports.World(PostgresDesks(pool, chats.active), self.hub, clock, entropy)
+        desks = agent_ports.World(
+            PostgresDesks(pool, chats.active, _NoTrail()), self.hub, clock, entropy
+        )
         queue = dispatch_actor.World(load_waiting, self.hub, clock, entropy)
         kinds = (
             Kind(conversations.KIND, lambda key: ConversationActor(UUID(key), world)),

@@ -139,6 +139,11 @@ class Connection:
         row = await self.fetchrow(query, *args)
         return None if row is None else next(iter(row))
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Each simulated transaction is one statement, which is whole by itself."""
+        yield
+
     def is_closed(self) -> bool:
         return self._is_closed
 

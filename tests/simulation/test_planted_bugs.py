@@ -5,29 +5,24 @@ from typing import Final
 import pytest
 
 from tests.simulation.bugs import BUGS, planted
-from tests.simulation.findings import known
-from tests.simulation.play import Outcome, play
+from tests.simulation.play import play
 
 SEEDS: Final = 100
 
 
-def first_broken(name: str) -> Outcome | None:
-    """The first seed that breaks a promise for a reason of its own."""
+def first_noticed(name: str) -> int | None:
+    """The first seed in which a rule the bug breaks was broken before any other."""
     for seed in range(SEEDS):
         with planted(name):
             outcome = play(seed)
-        if outcome.violations and known(outcome.violations) is None:
-            return outcome
+        if outcome.violations and outcome.violations[0][0] in BUGS[name].rules:
+            return seed
     return None
 
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(name: str) -> None:
-    outcome = first_broken(name)
-
-    assert outcome is not None, f"{name} was not found in {SEEDS} seeds"
-    rule, sentence = outcome.violations[0]
-    assert rule in BUGS[name].rules, sentence
+    assert first_noticed(name) is not None, f"{name} was not found in {SEEDS} seeds"
 
 
 def test_a_bug_is_dug_out_again() -> None:
