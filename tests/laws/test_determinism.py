@@ -70,4 +70,6 @@ def sleeps(path: str) -> Iterator[str]:
 
 
 def test_no_test_sleeps_a_while_and_hopes() -> None:
-    assert [line for path in python("tests") for line in sleeps(path)] == []
+    """tests/until.py is the one place that looks again and again, with a deadline."""
+    others = [path for path in python("tests") if path != "tests/until.py"]
+    assert [line for path in others for line in sleeps(path)] == []

@@ -13,11 +13,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--messages", type=int, default=MESSAGES)
     parser.add_argument("--bug", choices=sorted(BUGS), help="plant this mistake first")
+    parser.add_argument("--late", action="store_true", help="lost statements may still take effect")
     parser.add_argument("--tail", type=int, help="only the last so many lines")
     asked = parser.parse_args()
     started = time.perf_counter()
     with planted(asked.bug):
-        outcome = play(asked.seed, asked.messages)
+        outcome = play(asked.seed, asked.messages, is_late=asked.late)
     took_s = time.perf_counter() - started
     out = sys.stdout
     out.writelines(line + "\n" for line in outcome.history.lines(asked.tail))

@@ -21,7 +21,7 @@ OPEN: Final = (
     ),
     Finding(
         "I14",
-        r"seq (\d+) came; live at \1, .* followed True, asked False",
+        r"seq \d+ came; .* floor None, followed True, asked False",
         "the view is forgotten while its hole is filled; a resume then sends the same again",
     ),
     Finding(
