@@ -36,11 +36,12 @@ types: setup ## write the web's message types from protocol/
 	@$(BIN)/python -m protocol.schema typescript > $(WEB)/src/shared/protocol.ts
 
 bench: setup ## every benchmark, one after another
-	@for script in bench/*.py; do echo "kefu: $$script"; $(BIN)/python "$$script"; done
+	@echo "kefu: actors"; $(BIN)/python -m bench.actors
+	@echo "kefu: chat at a rate"; $(BIN)/python -m bench.chat
+	@echo "kefu: chat as fast as it goes, beside socket.io"; $(BIN)/python -m bench.chat --window 8 --peer
 
-soak: setup ## an hour of load, watching memory
-	@test -f bench/soak.py || { echo "kefu: there is no soak script yet"; exit 1; }
-	@$(BIN)/python bench/soak.py
+soak: setup ## the simulation with 20,000 seeds; hours
+	@KEFU_SIMULATION_SEEDS=20000 $(BIN)/pytest --timeout 0 tests/simulation
 
 lock: ## pin every dependency again (needs uv)
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -1,12 +1,15 @@
 """No seed breaks a promise. KEFU_SIMULATION_SEEDS says how many are played; 200 is usual."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
 import pytest
 
+from tests.laws.sources import ROOT
 from tests.simulation.play import play
 from tests.simulation.search import players, search
 
@@ -36,6 +39,25 @@ def test_the_same_seed_plays_the_same_again() -> None:
 
     assert first.history.digest() == second.history.digest()
     assert first.history.digest() != play(8, 300).history.digest()
+
+
+def test_a_seed_plays_the_same_in_every_process() -> None:
+    """Python hashes text anew in each: whatever walks through a set of it would show."""
+    command = [sys.executable, "-m", "tests.simulation", "--seed", "11", "--messages", "300"]
+    told = [
+        subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=30,
+        ).stdout.rpartition("hash ")[2]
+        for hash_seed in ("1", "2")
+    ]
+
+    assert told[0] == told[1] != ""
 
 
 def test_a_replay_can_be_read() -> None:
