@@ -112,6 +112,8 @@ class QueueActor(Actor[QueueMessage]):
             self._take_out(chat_id)
         for waiting in stored.values():
             self._put(waiting)
+        # a conversation may have been unable to take its place in: one that has it says nothing
+        self._position_told.clear()
 
     def _tell_positions(self) -> None:
         """Once a tick, and only to those whose place changed."""

@@ -24,7 +24,7 @@ from protocol.server import ChatState, ChatStatus, Pong
 from protocol.wire import from_agent, from_workbench
 
 Work = Coroutine[Any, Any, None]
-NO_TEAMS = "There are no teams yet."
+NO_TEAMS = "A chat cannot be handed to a team yet; name a colleague."
 NOT_YET = "kefu cannot do this yet."
 
 

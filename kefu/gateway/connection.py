@@ -274,7 +274,10 @@ class Connection:
     async def look(self, ref: Ref[Any], question: Describe) -> None:
         """Have a chat's state sent, if there is one. Raises Problem when nobody can say now."""
         answer = await self.ask(ref, question)
-        if isinstance(answer, Refusal) and answer.code is ErrorCode.OVERLOADED:
+        if isinstance(answer, Refusal) and answer.code in (
+            ErrorCode.OVERLOADED,
+            ErrorCode.INTERNAL,
+        ):
             raise Problem(answer.code)
 
     # --- the end ----------------------------------------------------------------------------------

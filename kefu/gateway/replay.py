@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from kefu.conversations.frames import chat_state, status_frame
 from kefu.errors import Problem
 from kefu.gateway.chat_view import ChatView
-from kefu.gateway.outbox import Outgoing
+from kefu.gateway.outbox import Outgoing, Stalled
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import CloseCode, ErrorCode
 from protocol.limits import REPLAY_MESSAGES, RESYNC_MESSAGES
@@ -19,6 +20,8 @@ from protocol.server import Message, NewMessage
 if TYPE_CHECKING:
     from kefu.gateway.connection import Connection
 
+log = logging.getLogger("kefu.gateway")
+
 
 async def fill(connection: Connection, view: ChatView[Outgoing], chat_id: UUID) -> None:
     """Close the hole in front of what the view holds back."""
@@ -26,10 +29,11 @@ async def fill(connection: Connection, view: ChatView[Outgoing], chat_id: UUID) 
         after, until = view.hole()
         try:
             after = await _send(connection, chat_id, after, until)
-        except (
-            StoreUnavailable,
-            Problem,
-        ):  # the client is better served by coming back than by a silent hole
+        except Stalled:
+            raise
+        except Exception as error:  # coming back serves the client better than a silent hole
+            if not isinstance(error, StoreUnavailable | Problem):
+                log.exception("fill_failed")
             connection.close(CloseCode.OVERLOADED)
             return
         _release(connection, view, after, until)

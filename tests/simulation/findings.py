@@ -16,23 +16,8 @@ class Finding(NamedTuple):
 OPEN: Final = (
     Finding(
         "I14",
-        r"a status at \d+, messages only up to \d+",
-        "a hole whose filling meets an unexpected error of the store stays, and all behind it",
-    ),
-    Finding(
-        "I14",
         r"seq \d+ came; .* floor None, followed True, asked False",
         "the view is forgotten while its hole is filled; a resume then sends the same again",
-    ),
-    Finding(
-        "I9",
-        r"was told place None, it is",
-        "a place in the queue that a conversation cannot take in just then is never told again",
-    ),
-    Finding(
-        "I9",
-        r"follows (other chats than are in their charge|set\(\), open is)",
-        "a greeting whose look at the chat fails as INTERNAL passes for one without a chat",
     ),
 )
 

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from tests.server import People
+from tests.talk import Talker
 
 
 async def test_a_customer_who_starts_a_chat_waits(people: People) -> None:
@@ -61,9 +62,9 @@ async def test_two_agents_accept_at_once_and_one_wins(people: People) -> None:
         chat_id = await customer.start()
         outcomes: list[str] = []
 
-        async def accept(desk: object) -> None:
-            await desk.send("accept_chat", {"chat_id": chat_id}, id="accept")  # type: ignore[attr-defined]
-            frame = await desk.next()  # type: ignore[attr-defined]
+        async def accept(desk: Talker) -> None:
+            await desk.send("accept_chat", {"chat_id": chat_id}, id="accept")
+            frame = await desk.next()
             payload = frame["payload"]
             outcomes.append(payload.get("code") or payload["status"])
 
