@@ -34,6 +34,8 @@ class ChatView(Generic[F]):
     def __init__(self, last_seq: int) -> None:
         self.floor = last_seq
         self.head = last_seq
+        self.is_leaving = False
+        """Whether the last status that came said that the chat is no longer followed."""
         self._held: deque[_Held[F]] = deque()
         self._is_holding = False
 

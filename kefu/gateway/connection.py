@@ -192,8 +192,13 @@ class Connection:
             self.put(outgoing)
             return
         self._follow(view.admit_status(state.last_seq, outgoing), view, state.chat_id, outgoing)
-        if not is_ours:
-            self.views.pop(state.chat_id, None)
+        view.is_leaving = not is_ours
+        self.forget(state.chat_id, view)
+
+    def forget(self, chat_id: UUID, view: ChatView[Outgoing]) -> None:
+        """Follow a chat that left us no longer, once what was held back for it has gone out."""
+        if view.is_leaving and not view.held_count and self.views.get(chat_id) is view:
+            del self.views[chat_id]
 
     def _follow(
         self,

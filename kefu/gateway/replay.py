@@ -36,7 +36,7 @@ async def fill(connection: Connection, view: ChatView[Outgoing], chat_id: UUID) 
                 log.exception("fill_failed")
             connection.close(CloseCode.OVERLOADED)
             return
-        _release(connection, view, after, until)
+        _release(connection, chat_id, view, after, until)
 
 
 async def resume(connection: Connection, chat_id: UUID, last_seq: int) -> None:
@@ -58,11 +58,11 @@ async def resume(connection: Connection, chat_id: UUID, last_seq: int) -> None:
     try:
         after = await _send(connection, chat_id, after, until)
     except BaseException:
-        _release(connection, view, view.floor, view.head)  # nothing older was promised
+        _release(connection, chat_id, view, view.floor, view.head)  # nothing older was promised
         if view.held_count:  # newer things were, and now they have a hole before them
             connection.close(CloseCode.OVERLOADED)
         raise
-    _release(connection, view, after, until)
+    _release(connection, chat_id, view, after, until)
     if view.held_count:
         await fill(connection, view, chat_id)
 
@@ -101,6 +101,9 @@ async def _say_resync(connection: Connection, chat_id: UUID, until: int) -> None
     await connection.say_patiently(status_frame(state, at))
 
 
-def _release(connection: Connection, view: ChatView[Outgoing], after: int, until: int) -> None:
+def _release(
+    connection: Connection, chat_id: UUID, view: ChatView[Outgoing], after: int, until: int
+) -> None:
     for outgoing in view.filled(after, until):
         connection.put(outgoing)
+    connection.forget(chat_id, view)
