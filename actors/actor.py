@@ -44,7 +44,7 @@ class Request(Generic[R]):
 class Letter(Generic[M]):
     """A message with what its sender wants to know about it."""
 
-    __slots__ = ("_future", "crashes", "deadline", "message", "settled")
+    __slots__ = ("_future", "crashes", "deadline", "is_foreign", "message", "settled")
 
     message: M
     deadline: float
@@ -55,12 +55,20 @@ class Letter(Generic[M]):
         message: M,
         deadline: float = math.inf,
         future: asyncio.Future[Any] | None = None,
+        *,
+        is_foreign: bool = False,
     ) -> None:
         self.message = message
         self.deadline = deadline
         self._future = future
+        self.is_foreign = is_foreign
         self.crashes = 0
         self.settled = False
+
+    @property
+    def answer(self) -> asyncio.Future[Any] | None:
+        """Where the asker waits, if there is one."""
+        return self._future
 
     def reply(self, value: object) -> None:
         """Answer the asker. The first reply or fail counts; without an asker it is ignored."""

@@ -43,6 +43,7 @@ class Cell(Door):
         "_quiet_at",
         "busy_since",
         "is_gone",
+        "is_over",
         "side_work",
     )
 
@@ -61,6 +62,7 @@ class Cell(Door):
         self._batch_limit = kind.batch_limit or limits.batch_limit
         self.busy_since = 0.0
         self.is_gone = False
+        self.is_over = False
         self.side_work: SideWork | None = None
         self._history: History = NO_CRASHES
         self._in_hand: Any = None
@@ -103,6 +105,21 @@ class Cell(Door):
         self._set_quarantined(False)
         self._leave()
 
+    def evict(self) -> list[Any]:
+        """Be found no more; finish what is in hand, passivate. What waited is given back."""
+        self.is_draining = self.is_gone = True
+        self._population.cells.pop(self.id.key, None)
+        self.world.reminders.forget_all(self.id)
+        if self.side_work is not None:
+            self.side_work.cancel()
+        waiting = self.mailbox.drain()
+        self.mailbox.wake_senders(all=True)
+        if self.is_quarantined:
+            self.abandon()
+        else:
+            self.order(Order.PASSIVATE)
+        return waiting
+
     # The turn.
 
     async def turn(self, share: int, now: float, until: float) -> int:
@@ -112,7 +129,7 @@ class Cell(Door):
         try:
             if self.mailbox.orders:
                 await self._obey(self.mailbox.take_order())
-                if self.is_gone:
+                if self.is_over:
                     return 1
             actor = self._actor
             if actor is None:
@@ -296,9 +313,10 @@ class Cell(Door):
         self._tell_watchers()
 
     def _leave(self) -> None:
-        self.is_gone = True
+        if not self.is_gone:
+            self._population.cells.pop(self.id.key, None)
+        self.is_gone = self.is_over = True
         self.mailbox.wake_senders(all=True)
-        self._population.cells.pop(self.id.key, None)
         self.world.departed.set()
 
     def _tell_watchers(self) -> None:
@@ -360,7 +378,7 @@ class Cell(Door):
             self._resume()
 
     def _resume(self) -> None:
-        if self.is_gone:
+        if self.is_over:
             return
         was_quarantined = self.is_quarantined
         self._set_quarantined(False)

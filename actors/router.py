@@ -26,6 +26,10 @@ from actors.remote import Transport
 from actors.stats import DeadLetter, DeadLetters, SupervisionNode, format_tree, total
 from actors.world import DEADLINE, INSIDE, Hooks, Kind, Population, World
 
+Readdress = Callable[[ActorId, object, "asyncio.Future[Any] | None", float], None]
+"""Sends a message to wherever the actor is now: id, message, where the asker waits, and for how
+many seconds."""
+
 
 class Router:
     """Owns every cell of this instance. Enter it once."""
@@ -135,6 +139,27 @@ class Router:
         if self.transport is not None:
             self.transport.detach()
 
+    async def evict(
+        self, is_leaving: Callable[[ActorId], bool], readdress: Readdress, *, within: float
+    ) -> None:
+        """Let actors go to another instance: forget them here, and send after them what waits.
+
+        The transport must not call them local any more. Returns when what each of them had in
+        hand is done, at most `within` seconds later. Questions that came from other instances end
+        in ActorStopped: their askers know the way.
+        """
+        world = self._world
+        if world is None:
+            return
+        leaving = [cell for cell in self._cells() if is_leaving(cell.id)]
+        for cell in leaving:
+            for item in cell.evict():
+                _send_after(cell.id, item, readdress, world.time())
+        with anyio.move_on_after(within):
+            while not all(cell.is_over for cell in leaving):
+                world.departed.clear()
+                await world.departed.wait()
+
     def ref(self, kind: str, key: str) -> Ref[Any]:
         """The address of an actor, alive or not, here or elsewhere."""
         return RouterRef(self, ActorId(kind, key))
@@ -160,6 +185,8 @@ class Router:
     def _force(self, id: ActorId, message: object) -> None:
         population, world = self._populations[id.kind], self._world
         cell = population.cells.get(id.key)
+        if cell is None and self.is_elsewhere(id):
+            return  # it left this instance meanwhile, and its reminders with it
         if cell is None and world is not None:
             cell = world.context.copy().run(self._make, id, population, world)
         if cell is None:
@@ -200,7 +227,7 @@ class Router:
             return None
         future: asyncio.Future[Any] = world.loop.create_future()
         deadline = world.time() + within
-        cell.ask(Letter(message, deadline, future))
+        cell.ask(Letter(message, deadline, future, is_foreign=True))
         bucket = world.asks.add(future, id, deadline)
         future.add_done_callback(lambda done: bucket.pop(done, None))
         return future
@@ -224,3 +251,13 @@ class Router:
 
     def _cells(self) -> list[Cell]:
         return [cell for each in self._populations.values() for cell in each.cells.values()]
+
+
+def _send_after(id: ActorId, item: Any, readdress: Readdress, now: float) -> None:
+    """An actor has left; what waited for it follows, or its asker is told."""
+    if not isinstance(item, Letter):
+        readdress(id, item, None, inf)
+    elif item.is_foreign:
+        item.fail(error_for(id, Reason.STOPPED))
+    elif not item.settled and item.deadline > now:
+        readdress(id, item.message, item.answer, item.deadline - now)
