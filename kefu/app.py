@@ -15,9 +15,11 @@ from uuid import UUID
 import anyio
 import asyncpg
 from msgspec import Struct
+from msgspec.structs import replace
+from prometheus_client import Gauge
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute
 
 from actors import ActorId, Kind, Router
 from kefu import logs
@@ -34,28 +36,34 @@ from kefu.agents.staff import ports as staff_ports
 from kefu.agents.staff import routes as staff_routes
 from kefu.agents.staff.own_account import OwnAccount
 from kefu.agents.staff.roster import Roster
-from kefu.agents.staff.teams import Teams
+from kefu.agents.staff.teams import Teams, known_teams
 from kefu.agents.tokens import Tokens
 from kefu.audit import routes as audit_routes
 from kefu.audit.log import AuditLog
 from kefu.clock import Clock, SystemClock
+from kefu.conversations import cleanup
 from kefu.conversations import messages as conversations
 from kefu.conversations import ports as conversation_ports
 from kefu.conversations.actor import ConversationActor
 from kefu.conversations.announce import waiting_of
+from kefu.conversations.cleanup import Cleanup
 from kefu.conversations.store import PostgresChats
+from kefu.delivery import agent_of, agent_topic, customer_topic
 from kefu.dispatch import actor as dispatch_actor
 from kefu.dispatch import messages as dispatch
 from kefu.entropy import Entropy, SystemEntropy
-from kefu.gateway import health, pages, server
+from kefu.gateway import chat_routes, health, pages, server
 from kefu.gateway.body_limit import BodyLimit
+from kefu.gateway.door import Door
+from kefu.gateway.drain import Drain
 from kefu.gateway.http_metrics import HttpMetrics
 from kefu.gateway.hub import Hub
+from kefu.gateway.idle import close_idle
 from kefu.gateway.metrics import Metrics, Reading
 from kefu.gateway.ports import Backstage
 from kefu.gateway.problems import EXCEPTION_HANDLERS
 from kefu.gateway.sessions import close_session, watch_sessions
-from kefu.gateway.sockets import Door, Socket
+from kefu.gateway.shop_pages import ShopPages
 from kefu.settings import Settings
 from kefu.storage import migrate
 from kefu.storage.database import CONNECT_LIMIT_S, connected, translated
@@ -64,7 +72,6 @@ from kefu.storage.ownership import claim_slots, hold_database
 from kefu.storage.pings import ping_postgres, ping_redis
 from kefu.stores import Stores, open_stores
 from kefu.welcome import tell_progress, welcome
-from protocol.accounts import Agent
 
 BODY_BYTES = 1024 * 1024
 log = logging.getLogger("kefu.app")
@@ -84,6 +91,7 @@ async def serve(settings: Settings) -> None:
                 trusted_proxies=settings.trusted_proxies,
                 stop_within_s=settings.shutdown_timeout_s,
                 on_ready=lambda url: welcome(settings, app.roster, url),
+                on_stop=app.drain.run,
             )
     finally:
         listener.close()
@@ -97,6 +105,7 @@ class App(Struct, frozen=True):
     tokens: Tokens
     router: Router
     roster: Roster
+    drain: Drain
 
 
 @asynccontextmanager
@@ -120,6 +129,7 @@ async def open_app(
         instance = f"{socket.gethostname()}:{os.getpid()}"
         epochs = await claim_slots(owner, instance)
         metrics, hub, passwords = Metrics(), Hub(), Passwords()
+        drain = Drain(hub, entropy, settings.drain_window_s)
         audit = AuditLog(stores.pool, clock)
         tokens = await _tokens(settings, stores, clock, entropy)
         on_signed_out = partial(close_session, hub)
@@ -132,6 +142,8 @@ async def open_app(
             tasks.start_soon(journal.run)
             tasks.start_soon(metrics.measure_lag)
             tasks.start_soon(watch_sessions, hub, accounts.ended)
+            if settings.idle_timeout_s:
+                tasks.start_soon(close_idle, hub, clock, settings.idle_timeout_s)
             world = conversation_ports.World(
                 chats=chats,
                 journal=journal,
@@ -141,8 +153,9 @@ async def open_app(
                 epoch_of=epochs.__getitem__,
                 is_bot_ready=lambda: False,
             )
-            async with _router(world, stores, audit) as router:
+            async with _router(settings, world, stores, audit, hub, metrics) as router:
                 router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
+                tasks.start_soon(_cleanup(settings, world, chats, hub, router).run)
                 backstage = Backstage(
                     hub=hub,
                     ref=router.ref,
@@ -151,6 +164,7 @@ async def open_app(
                     metrics=metrics,
                     frame_rate=settings.max_frame_rate,
                     frame_burst=settings.max_frame_burst,
+                    known_teams=partial(known_teams, stores.pool),
                 )
                 metrics.add_live(lambda: _readings(router, journal))
                 staff = staff_ports.World(
@@ -160,12 +174,22 @@ async def open_app(
                     entropy,
                     audit,
                     on_signed_out=on_signed_out,
-                    on_changed=lambda agent: _compare(router, agent),
+                    on_changed=partial(_compare, router),
                 )
+                door = _door(settings, accounts, tokens, entropy, drain)
                 asgi = _asgi(
-                    settings, stores, backstage, accounts, staff, audit, tokens, router, instance
+                    settings,
+                    stores,
+                    backstage,
+                    accounts,
+                    staff,
+                    audit,
+                    door,
+                    drain,
+                    router,
+                    instance,
                 )
-                yield App(asgi, accounts, tokens, router, Roster(staff))
+                yield App(asgi, accounts, tokens, router, Roster(staff), drain)
             tasks.cancel_scope.cancel()
     finally:
         owner.terminate()
@@ -182,30 +206,84 @@ async def _tokens(settings: Settings, stores: Stores, clock: Clock, entropy: Ent
     )
 
 
-def _compare(router: Router, agent: Agent) -> None:
+def _compare(router: Router, agent_id: UUID) -> None:
     """The account has changed: its actor, which counts places by it, is to look again."""
-    router.ref(agents.KIND, str(agent.id)).tell(agents.Compare())
+    router.ref(agents.KIND, str(agent_id)).tell(agents.Compare())
 
 
-def _router(world: conversation_ports.World, stores: Stores, audit: AuditLog) -> Router:
+def _router(
+    settings: Settings,
+    world: conversation_ports.World,
+    stores: Stores,
+    audit: AuditLog,
+    hub: Hub,
+    metrics: Metrics,
+) -> Router:
     chats = PostgresChats(stores.pool)
 
     async def load_waiting() -> list[dispatch.Waiting]:
-        return [waiting_of(chat) for chat in await chats.waiting()]
+        """Who was handed to a team that is no more waits for anybody."""
+        waiting = [waiting_of(chat) for chat in await chats.waiting()]
+        teams = await known_teams(stores.pool)
+        return [one if one.team_id in teams else replace(one, team_id=None) for one in waiting]
 
     desks = agent_ports.World(
         desks=PostgresDesks(stores.pool, chats.active, audit),
         publisher=world.publisher,
         clock=world.clock,
         entropy=world.entropy,
+        connections_of=lambda agent_id: _connections_of(hub, agent_id),
     )
-    queue = dispatch_actor.World(load_waiting, world.publisher, world.clock, world.entropy)
+    stranded = Gauge(
+        "kefu_stranded_conversations",
+        "Left waiting though somebody free could have been offered them.",
+        registry=metrics.registry,
+    )
+    queue = dispatch_actor.World(
+        load_waiting,
+        world.publisher,
+        world.clock,
+        world.entropy,
+        agents_here=lambda: _agents_here(hub),
+        mode=settings.assignment_mode,
+        offer_s=settings.offer_timeout_s,
+        on_stranded=stranded.set,
+    )
     kinds = (
         Kind(conversations.KIND, lambda key: ConversationActor(UUID(key), world)),
         Kind(agents.KIND, lambda key: AgentActor(UUID(key), desks)),
         Kind(dispatch.KIND, lambda _key: dispatch_actor.QueueActor(queue)),
     )
     return Router(kinds, random=world.entropy.random, on_crash=_note_crash, on_enter=_bind_actor)
+
+
+def _agents_here(hub: Hub) -> set[UUID]:
+    """The agents with a connection to this instance."""
+    found = (agent_of(topic) for listener in hub for topic in listener.topics)
+    return {agent_id for agent_id in found if agent_id is not None}
+
+
+def _cleanup(
+    settings: Settings,
+    world: conversation_ports.World,
+    chats: PostgresChats,
+    hub: Hub,
+    router: Router,
+) -> Cleanup:
+    around = cleanup.World(
+        chats=chats,
+        clock=world.clock,
+        is_here=lambda customer_id: hub.count(customer_topic(customer_id)) > 0,
+        tell=lambda customer_id, message: router.ref(conversations.KIND, str(customer_id)).tell(
+            message
+        ),
+    )
+    return Cleanup(around, timeout_s=settings.silent_chat_timeout_s)
+
+
+def _connections_of(hub: Hub, agent_id: UUID) -> list[str]:
+    topic = agent_topic(agent_id)
+    return [listener.id for listener in hub if topic in listener.topics]
 
 
 def _note_crash(actor: ActorId, error: BaseException) -> None:
@@ -221,6 +299,21 @@ def _readings(router: Router, journal: Journal) -> Iterable[Reading]:
     yield from health.tree_readings(router.tree())
 
 
+def _door(
+    settings: Settings, accounts: Accounts, tokens: Tokens, entropy: Entropy, drain: Drain
+) -> Door:
+    return Door(
+        accounts=accounts,
+        tokens=tokens,
+        entropy=entropy,
+        allow_guests=settings.allow_guests,
+        allowed_origins=frozenset(settings.allowed_origins),
+        max_connections=settings.max_connections,
+        max_connections_per_person=settings.max_connections_per_person,
+        drain=drain,
+    )
+
+
 def _asgi(
     settings: Settings,
     stores: Stores,
@@ -228,40 +321,30 @@ def _asgi(
     accounts: Accounts,
     staff: staff_ports.World,
     audit: AuditLog,
-    tokens: Tokens,
+    door: Door,
+    drain: Drain,
     router: Router,
     instance: str,
 ) -> Starlette:
-    door = Door(
-        accounts=accounts,
-        tokens=tokens,
-        entropy=staff.entropy,
-        allow_guests=settings.allow_guests,
-        allowed_origins=frozenset(settings.allowed_origins),
-        max_connections=settings.max_connections,
-        max_connections_per_person=settings.max_connections_per_person,
-    )
-    chat = Socket(backstage, door)
-    workbench = Socket(backstage, door, is_workbench=True)
     state = health.Health(
-        vital={"postgresql": lambda: ping_postgres(stores.pool)},
+        vital={"draining": drain.reason, "postgresql": lambda: ping_postgres(stores.pool)},
         helpful={"redis": lambda: ping_redis(stores.redis)},
     )
     guard, presences = Guard(accounts), ActorPresences(router.ref)
     routes: list[BaseRoute] = [
-        WebSocketRoute("/ws", chat),
-        WebSocketRoute("/ws/chat", chat),
-        WebSocketRoute("/ws/workbench", workbench),
-        Route("/ws", chat.explain, methods=["GET"]),
-        Route("/ws/chat", chat.explain, methods=["GET"]),
-        Route("/ws/workbench", workbench.explain, methods=["GET"]),
+        *chat_routes.routes(backstage, door),
         *agent_routes.sign_in_routes(accounts),
         *agent_routes.own_routes(guard, OwnAccount(staff), presences),
         *staff_routes.agent_routes(guard, Roster(staff), presences),
         *staff_routes.team_routes(guard, Teams(staff)),
         *audit_routes.routes(audit, guard.requiring("audit.read")),
         *health.routes(
-            state, backstage.metrics, router.tree, guard.authenticate, settings.ops_token, instance
+            state,
+            backstage.metrics,
+            router.tree,
+            guard.requiring("ops.read"),
+            settings.ops_token,
+            instance,
         ),
         *pages.routes(
             pages.dist(),
@@ -274,6 +357,7 @@ def _asgi(
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[
             Middleware(HttpMetrics, metrics=backstage.metrics, clock=backstage.clock),
+            Middleware(ShopPages, origins=settings.allowed_origins),
             Middleware(BodyLimit, limit_bytes=BODY_BYTES),
         ],
     )

@@ -28,6 +28,18 @@ def agent_topic(agent_id: UUID) -> str:
     return f"agent:{agent_id}"
 
 
+def agent_of(topic: str) -> UUID | None:
+    """Whose connections are on this topic; None when it is no agent's."""
+    kind, _, id = topic.partition(":")
+    return UUID(id) if kind == "agent" else None
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def watch_topic(chat_id: UUID) -> str:
+    """Those who watch this chat: supervisors, never a customer."""
+    return f"chat:{chat_id}"
+
+
 def session_topic(session_id: UUID) -> str:
     """Every connection that one sign-in of an agent opened."""
     return f"session:{session_id}"

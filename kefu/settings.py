@@ -111,6 +111,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_connections_per_person: Annotated[
         int, Meta(ge=1, le=1000, description="Sockets one person may hold at once.")
     ] = 10
+    idle_timeout_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=604_800,
+            description="Seconds after which a connection on which neither side says anything, "
+            "pings left out, is closed; 0: never.",
+        ),
+    ] = 14_400
     max_frame_rate: Annotated[
         int, Meta(ge=1, le=10_000, description="Frames a second that one socket may send.")
     ] = 20
@@ -121,9 +130,29 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ai_provider: Annotated[
         Literal["none"], Meta(description="Who answers first; for now only `none`: people do.")
     ] = "none"
+    assignment_mode: Annotated[
+        Literal["manual", "round_robin", "least_busy"],
+        Meta(
+            description="Who is offered a waiting chat: nobody (agents pick), each in turn, or "
+            "whoever has the fewest chats."
+        ),
+    ] = "manual"
+    offer_timeout_s: Annotated[
+        float,
+        Meta(ge=1, le=600, description="Seconds a waiting chat is offered to one agent."),
+    ] = 30.0
     agent_default_max_sessions: Annotated[
         int, Meta(ge=1, le=50, description="Chats an agent holds at once unless told otherwise.")
     ] = 5
+    silent_chat_timeout_s: Annotated[
+        int,
+        Meta(
+            ge=60,
+            le=2_592_000,
+            description="Seconds without a word after which a chat ends whose customer has gone; "
+            "never while they wait for a human.",
+        ),
+    ] = 1_800
     session_expire_s: Annotated[
         int,
         Meta(ge=60, le=31_536_000, description="Seconds a silent session stays in Redis."),
@@ -142,6 +171,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Path | None,
         Meta(description="A file that gets the same lines as JSON (10 MB each, five kept)."),
     ] = None
+    drain_window_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="The most seconds over which a server that stops closes its connections; "
+            "it takes one for every 500 of them.",
+        ),
+    ] = 10.0
     shutdown_timeout_s: Annotated[
         float,
         Meta(ge=1, le=600, description="Seconds from the signal to stop until all must be done."),

@@ -38,6 +38,7 @@ Permission = Literal[
     "quick_replies.write",
     "chats.supervise",
     "reports.read",
+    "ops.read",
     "agents.read",
     "agents.write",
     "teams.write",
@@ -57,6 +58,7 @@ _SUPERVISOR: Final[tuple[Permission, ...]] = (
     *_AGENT,
     "chats.supervise",
     "reports.read",
+    "ops.read",
     "agents.read",
 )
 _ADMIN: Final[tuple[Permission, ...]] = (

@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from protocol.accounts import SignedIn
 from protocol.agent import FromAgent, FromWorkbench
 from protocol.codes import CLOSE_REASONS, ERRORS
 from protocol.customer import FromCustomer
@@ -21,6 +22,8 @@ DIRECTIONS: Final[dict[str, Any]] = {
     "ToCustomer": ToCustomer,
     "ToWorkbench": ToWorkbench,
 }
+# Answers over HTTP that the pages read. They are always written whole.
+ANSWERS: Final[tuple[type[msgspec.Struct], ...]] = (SignedIn,)
 _REF: Final = "#/$defs/{name}"
 _HEAD: Final = (
     "// Made by `python -m protocol.schema typescript` from protocol/*.py. Do not edit.\n"
@@ -37,20 +40,25 @@ _SCALARS: Final = {
 def json_schema() -> dict[str, Any]:
     """One document; each direction is a definition that allows any of its frames."""
     schemas, components = msgspec.json.schema_components(
-        list(DIRECTIONS.values()), ref_template=_REF
+        [*DIRECTIONS.values(), *ANSWERS], ref_template=_REF
     )
-    return {
+    for answer in ANSWERS:
+        definition = components[answer.__name__]
+        definition["required"] = list(definition["properties"])
+    document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "kefu chat protocol",
         "$defs": {
             **{name: components[name] for name in sorted(components)},
-            **dict(zip(DIRECTIONS, schemas, strict=True)),
+            **dict(zip(DIRECTIONS, schemas, strict=False)),
         },
     }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    return plain  # without the tuples of defaults
 
 
 def typescript() -> str:
-    """Every frame as an interface, every direction as a union, every code as a constant."""
+    """Every frame and answer as an interface, every direction a union, every code a constant."""
     definitions = json_schema()["$defs"]
     parts = [_HEAD]
     for name, schema in definitions.items():

@@ -133,10 +133,14 @@ class Read(Struct, frozen=True, tag_field="type", tag="read", omit_defaults=True
 
 
 class Fault(Struct, frozen=True, omit_defaults=True):
+    """`taken_by` and `taken_at` say who has the chat, and since when, with ALREADY_TAKEN."""
+
     code: ErrorCode
     message: str
     chat_id: UUID | None = None
     retry_after_s: float | None = None
+    taken_by: AgentCard | None = None
+    taken_at: datetime | None = None
 
 
 class Error(Struct, frozen=True, tag_field="type", tag="error", omit_defaults=True):
@@ -179,6 +183,7 @@ class QueueItem(Struct, frozen=True, omit_defaults=True):
     customer_name: str | None = None
     topic: str | None = None
     reason: str | None = None
+    team_id: UUID | None = None
 
 
 class AgentPresence(Struct, frozen=True, omit_defaults=True):
@@ -188,6 +193,7 @@ class AgentPresence(Struct, frozen=True, omit_defaults=True):
     active_count: int
     max_sessions: int
     note: str | None = None
+    team_ids: tuple[UUID, ...] = ()
 
 
 class QueueState(Struct, frozen=True):
@@ -289,6 +295,7 @@ class TransferOutcome(Struct, frozen=True, omit_defaults=True):
     outcome: Literal["transferred", "offered", "declined", "expired"]
     to_agent_id: UUID | None = None
     request_id: UUID | None = None
+    to_team_id: UUID | None = None
 
 
 class TransferResult(
@@ -314,6 +321,11 @@ class AssistRequest(
 
 
 class Watch(Struct, frozen=True):
+    """Not watching, without having asked: the chat could not be shown; ask again.
+
+    A watch ends with its connection, silently.
+    """
+
     chat_id: UUID
     is_watching: bool
 

@@ -30,7 +30,7 @@ from kefu.clock import SystemClock
 from kefu.entropy import SystemEntropy
 from kefu.settings import ALIASES
 from kefu.storage.database import open_pool
-from kefu.storage.embedded import Stores
+from kefu.storage.embedded import Stores, open_embedded
 from tests.stack import copied_database
 from tests.talk import Talker
 
@@ -40,6 +40,8 @@ ROOT = Path(__file__).parents[1]
 START_S = 50.0
 _READY = re.compile(r"Customer +(http://\S+)/\s")
 _LINK = re.compile(r"#link=(\S+)")
+_TROUBLE = re.compile(r'"level":"(error|critical)"|Traceback|Exception')
+_REFUSED = "ASGI callable returned without completing handshake"  # uvicorn of any refused upgrade
 
 
 class Server:
@@ -54,6 +56,12 @@ class Server:
     @property
     def ws(self) -> str:
         return self.url.replace("http", "ws", 1)
+
+    @property
+    def troubles(self) -> list[str]:
+        """The lines that tell of a failure of its own."""
+        lines = "".join(self.said).splitlines()
+        return [line for line in lines if _TROUBLE.search(line) and _REFUSED not in line]
 
     async def kill(self) -> None:
         """kill -9, and wait until it is gone."""
@@ -180,6 +188,15 @@ async def people_of(server: Server, database_url: str) -> AsyncIterator[People]:
         yield People(server, accounts, roster, tokens)
     finally:
         pool.terminate()
+
+
+@asynccontextmanager
+async def people_at(server: Server, data: Path) -> AsyncIterator[People]:
+    """Of a server with bundled stores under `data`; the stores are left to it alone."""
+    async with open_embedded(data, on_progress=lambda words: None) as stores:
+        url = stores.database_url
+    async with people_of(server, url) as people:
+        yield people
 
 
 @pytest.fixture(scope="session")

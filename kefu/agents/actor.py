@@ -5,7 +5,6 @@ still to be had is decided by the conversation. A place is held from the questio
 When no answer comes the place stays held until the store has been read again.
 """
 
-from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from kefu.agents.state import Desk, Offer
 from kefu.conversations import messages as conversations
 from kefu.delivery import Origin, agent_topic
 from kefu.dispatch import messages as dispatch
+from kefu.instants import instant
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ERRORS, ErrorCode
 from protocol.server import (
@@ -61,6 +61,8 @@ class AgentActor(Actor[AgentMessage]):
             return self._refuse(message, ErrorCode.OVERLOADED)
         if desk is None:
             return self._refuse(message, ErrorCode.AGENT_NOT_FOUND)
+        if self._desk is None and not isinstance(message, messages.Connected):
+            desk = self._seat(desk)
         self._desk = desk
         return await self._handle(desk, message)
 
@@ -73,6 +75,11 @@ class AgentActor(Actor[AgentMessage]):
                 self.context.remind("left", LEFT_AFTER_S, messages.LeftForGood())
             case messages.LeftForGood():
                 self._move(state.leave(desk))
+            case messages.ShowOffers(origin=origin):
+                for pending in desk.offers:
+                    self._reply(origin, self._request(pending))
+            case messages.TellPresence():
+                self._tell_presence(desk)
             case messages.ChatAssigned(chat_id=chat_id, customer_id=customer_id):
                 self._move(state.assign(desk, chat_id, customer_id))
             case messages.ChatFreed(chat_id=chat_id):
@@ -83,6 +90,8 @@ class AgentActor(Actor[AgentMessage]):
                 return await self._take(desk, message)
             case messages.Receive():
                 return await self._receive(desk, message)
+            case messages.Assist():
+                return await self._assist(desk, message)
             case messages.AnswerOffer():
                 return await self._answer_offer(desk, message)
             case messages.OfferExpired(request_id=request_id):
@@ -100,9 +109,16 @@ class AgentActor(Actor[AgentMessage]):
     def _connect(self, desk: Desk, connection_id: str) -> dict[UUID, UUID]:
         if not desk.is_present and desk.chosen == "offline":  # signing in again is coming back
             desk = state.choose(desk, "online", None)
-        self._move(state.connect(desk, connection_id))
-        self.context.remind("compare", COMPARE_S, messages.Compare())
+        self._move(self._seat(state.connect(desk, connection_id)))
         return dict(desk.active)
+
+    def _seat(self, desk: Desk) -> Desk:
+        """With the sockets that are open: one that failed over a message has forgotten them."""
+        for connection_id in self._world.connections_of(desk.agent_id):
+            desk = state.connect(desk, connection_id)
+        if desk.is_present:
+            self.context.remind("compare", COMPARE_S, messages.Compare())
+        return desk
 
     async def _set_status(self, desk: Desk, message: messages.SetStatus) -> Verdict:
         try:
@@ -114,11 +130,11 @@ class AgentActor(Actor[AgentMessage]):
 
     def _move(self, desk: Desk) -> None:
         before, self._desk = self._desk, desk
-        if before is None or _presence(before) != _presence(desk):
+        if before is None or _told(before) != _told(desk):
             self._tell_presence(desk)
 
     def _tell_presence(self, desk: Desk) -> None:
-        self._queue().tell(dispatch.PresenceChanged(_presence(desk)))
+        self._queue().tell(_told(desk))
 
     async def _compare(self, desk: Desk) -> None:
         """A chat's coming or going may have got lost on the way; the store is never behind."""
@@ -156,7 +172,7 @@ class AgentActor(Actor[AgentMessage]):
     ) -> Verdict:
         """Hold a place and ask the conversation; it tells the people, we keep the count."""
         assert self._desk is not None
-        self._desk = state.reserve(self._desk, chat_id)
+        self._move(state.reserve(self._desk, chat_id))
         conversation = self.context.ref(conversations.KIND, str(customer_id))
         try:
             outcome = await conversation.ask(command, within=CONVERSATION_WITHIN_S)
@@ -170,7 +186,7 @@ class AgentActor(Actor[AgentMessage]):
             doubt = messages.PlaceDoubtful(chat_id)
             self.context.remind(f"doubt-{chat_id}", DOUBT_S, doubt)
         else:
-            self._desk = state.unreserve(self._desk, chat_id)
+            self._move(state.unreserve(self._desk, chat_id))
         return Verdict(outcome.code)
 
     async def _settle_doubt(self, desk: Desk, chat_id: UUID) -> None:
@@ -195,6 +211,7 @@ class AgentActor(Actor[AgentMessage]):
             from_agent_id=message.from_agent_id,
             from_agent_name=message.from_agent_name,
             is_supervisor=message.is_supervisor,
+            expires_at=self._now() + OFFER_S,
             reason=message.reason,
             note=message.note,
         )
@@ -220,16 +237,7 @@ class AgentActor(Actor[AgentMessage]):
         self._desk = state.add_offer(desk, offer)
         expired = messages.OfferExpired(offer.request_id)
         self.context.remind(f"offer-{offer.request_id}", OFFER_S, expired)
-        now = self._world.clock.now()
-        payload = TransferOffer(
-            request_id=offer.request_id,
-            chat_id=offer.chat_id,
-            from_agent=AgentCard(offer.from_agent_id, offer.from_agent_name),
-            expires_at=now + timedelta(seconds=OFFER_S),
-            reason=offer.reason,
-            note=offer.note,
-        )
-        self._world.publisher.publish((agent_topic(desk.agent_id),), TransferRequest(payload, now))
+        self._world.publisher.publish((agent_topic(desk.agent_id),), self._request(offer))
         self._reply(message.origin, self._result(offer, "offered"))
         return Verdict()
 
@@ -280,6 +288,17 @@ class AgentActor(Actor[AgentMessage]):
         seat = conversations.AgentSeat(desk.agent_id, desk.name, desk.avatar_url)
         return conversations.TransferChat(origin, by, seat, offer.chat_id, offer.reason, offer.note)
 
+    def _request(self, offer: Offer) -> TransferRequest:
+        payload = TransferOffer(
+            request_id=offer.request_id,
+            chat_id=offer.chat_id,
+            from_agent=AgentCard(offer.from_agent_id, offer.from_agent_name),
+            expires_at=instant(offer.expires_at),
+            reason=offer.reason,
+            note=offer.note,
+        )
+        return TransferRequest(payload, self._world.clock.now())
+
     def _result(self, offer: Offer, outcome: OutcomeName) -> TransferResult:
         payload = TransferOutcome(
             chat_id=offer.chat_id,
@@ -288,6 +307,24 @@ class AgentActor(Actor[AgentMessage]):
             request_id=offer.request_id,
         )
         return TransferResult(payload, self._world.clock.now())
+
+    async def _assist(self, desk: Desk, message: messages.Assist) -> Verdict:
+        """A colleague's question reaches us while we are here; whether they may ask is said there,
+        and the conversation tells us."""
+        if not desk.is_present or desk.status == "offline":
+            return self._refuse(message, ErrorCode.AGENT_OFFLINE)
+        by = conversations.Party(
+            "agent", message.from_agent_id, message.from_agent_name, message.is_supervisor
+        )
+        question = conversations.AskAssist(
+            message.origin, by, message.chat_id, desk.agent_id, message.question
+        )
+        conversation = self.context.ref(conversations.KIND, str(message.customer_id))
+        try:
+            outcome = await conversation.ask(question, within=CONVERSATION_WITHIN_S)
+        except ActorError:
+            return self._refuse(message, ErrorCode.OVERLOADED)
+        return Verdict(outcome.code if isinstance(outcome, conversations.Refusal) else None)
 
     # --- telling ----------------------------------------------------------------------------------
 
@@ -300,19 +337,25 @@ class AgentActor(Actor[AgentMessage]):
             self._reply(origin, Error(fault, self._world.clock.now()))
         return Verdict(code)
 
-    def _reply(self, origin: Origin, frame: Error | TransferResult) -> None:
+    def _reply(self, origin: Origin, frame: Error | TransferRequest | TransferResult) -> None:
         self._world.publisher.reply(origin, replace(frame, reply_to=origin.frame_id))
 
     def _queue(self) -> Any:
         return self.context.ref(dispatch.KIND, dispatch.MAIN)
 
+    def _now(self) -> float:
+        return self._world.clock.now().timestamp()
 
-def _presence(desk: Desk) -> AgentPresence:
-    return AgentPresence(
+
+def _told(desk: Desk) -> dispatch.PresenceChanged:
+    """What the queue is to know of an agent: colleagues see the presence alone."""
+    presence = AgentPresence(
         agent_id=desk.agent_id,
         name=desk.name,
         status=desk.status,
         active_count=len(desk.active),
         max_sessions=desk.max_sessions,
         note=desk.status_note,
+        team_ids=desk.team_ids,
     )
+    return dispatch.PresenceChanged(presence, desk.reserved - desk.active.keys())

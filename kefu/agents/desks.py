@@ -35,6 +35,7 @@ class PostgresDesks:
             max_sessions=agent.max_sessions,
             chosen=agent.status,
             status_note=agent.status_note,
+            team_ids=agent.team_ids,
             active=await self._active_chats(agent_id),
         )
 

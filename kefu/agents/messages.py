@@ -32,6 +32,16 @@ class Disconnected(Struct, frozen=True):
     connection_id: str
 
 
+class ShowOffers(Struct, frozen=True):
+    """Send this connection the chats that colleagues have offered and that are not answered yet."""
+
+    origin: Origin
+
+
+class TellPresence(Struct, frozen=True):
+    """The queue says: it has forgotten who is there."""
+
+
 class Accept(Request[Verdict], Struct, frozen=True):
     origin: Origin
     chat_id: UUID
@@ -57,6 +67,18 @@ class Receive(Request[Verdict], Struct, frozen=True):
     wants_offer: bool
     reason: str | None = None
     note: str | None = None
+
+
+class Assist(Request[Verdict], Struct, frozen=True):
+    """Said to the agent whom a colleague asks for help with a chat."""
+
+    origin: Origin
+    chat_id: UUID
+    customer_id: UUID
+    from_agent_id: UUID
+    from_agent_name: str
+    is_supervisor: bool
+    question: str
 
 
 class AnswerOffer(Request[Verdict], Struct, frozen=True):
@@ -107,9 +129,12 @@ class LeftForGood(Struct, frozen=True):
 AgentMessage = (
     Connected
     | Disconnected
+    | ShowOffers
+    | TellPresence
     | Accept
     | TakeOver
     | Receive
+    | Assist
     | AnswerOffer
     | SetStatus
     | ChatAssigned

@@ -1,5 +1,6 @@
 """What an agent's actor needs of the world. The real thing is in desks.py."""
 
+from collections.abc import Callable, Iterable
 from typing import Protocol
 from uuid import UUID
 
@@ -25,7 +26,10 @@ class Desks(Protocol):
 
 
 class World(Struct, frozen=True):
+    """`connections_of` names an agent's open sockets on this instance."""
+
     desks: Desks
     publisher: Publisher
     clock: Clock
     entropy: Entropy
+    connections_of: Callable[[UUID], Iterable[str]]

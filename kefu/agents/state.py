@@ -13,7 +13,8 @@ from protocol.agent import AgentStatusName
 
 
 class Offer(Struct, frozen=True):
-    """A colleague's chat, waiting for this agent's yes or no."""
+    """A colleague's chat, waiting for this agent's yes or no until `expires_at`, in seconds since
+    the epoch."""
 
     request_id: UUID
     chat_id: UUID
@@ -21,6 +22,7 @@ class Offer(Struct, frozen=True):
     from_agent_id: UUID
     from_agent_name: str
     is_supervisor: bool
+    expires_at: float
     reason: str | None = None
     note: str | None = None
 
@@ -32,6 +34,7 @@ class Desk(Struct, frozen=True):
     max_sessions: int
     chosen: AgentStatusName = "online"
     status_note: str | None = None
+    team_ids: tuple[UUID, ...] = ()
     connections: frozenset[str] = frozenset()
     is_present: bool = False
     active: dict[UUID, UUID] = {}
@@ -102,6 +105,7 @@ def refresh(desk: Desk, stored: Desk) -> Desk:
         name=stored.name,
         avatar_url=stored.avatar_url,
         max_sessions=stored.max_sessions,
+        team_ids=stored.team_ids,
         active=stored.active,
         reserved=desk.reserved - stored.active.keys(),
     )

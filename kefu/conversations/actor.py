@@ -12,6 +12,8 @@ from uuid import UUID
 from actors import Actor, Letter
 from kefu.conversations import commands, messages
 from kefu.conversations.announce import Announcer
+from kefu.conversations.asides import command_for
+from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Refusal
 from kefu.conversations.frames import refusal_frame
 from kefu.conversations.keys import KeyWindow, Known
@@ -19,8 +21,8 @@ from kefu.conversations.messages import ChatState, ConversationMessage
 from kefu.conversations.parties import Party
 from kefu.conversations.ports import World
 from kefu.conversations.reads import ReadMarks
+from kefu.conversations.refusals import ENDED, NOT_FOUND
 from kefu.conversations.slots import slot_of
-from kefu.conversations.state import ENDED, NOT_FOUND, Chat
 from kefu.conversations.store import chat_row
 from kefu.conversations.texts import released
 from kefu.conversations.turn import Step, Turn
@@ -129,13 +131,25 @@ class ConversationActor(Actor[ConversationMessage]):
                 refusal = await self._speak(turn, step, message)
             case messages.EndChat() | messages.RateChat():
                 refusal = await self._end_or_rate(turn, step, message)
-            case messages.AddNote() | messages.Describe():
-                refusal = await self._note_or_look(turn, step, message)
+            case messages.Describe():
+                refusal = await self._stand_on(turn, step, message.chat_id)
+            case (
+                messages.AddNote()
+                | messages.Whisper()
+                | messages.AskAssist()
+                | messages.WatchChat()
+                | messages.UnwatchChat()
+            ):
+                refusal = await self._stand_on(turn, step, message.chat_id)
+                refusal = refusal or step.apply(command_for(message, self._now()))
+            case messages.EndSilent(chat_id=chat_id, seq=seq, log_id=log_id):
+                if step.chat is not None and step.chat.chat_id == chat_id:
+                    refusal = step.apply(commands.EndSilent(seq, log_id, self._now()))
             case messages.QueueMoved() | messages.LookAgain() | messages.SaveReadMarks():
                 pass
             case messages.ShowTyping() | messages.MarkRead():
                 refusal = await self._wrong_chat(turn, message.chat_id)
-            case messages.TransferChat(by=by, note=note):
+            case messages.TransferChat(by=by, note=note) | messages.RequeueChat(by=by, note=note):
                 refusal = await self._wrong_chat(turn, message.chat_id)
                 refusal = refusal or step.apply(self._command(step, message))
                 if refusal is None and note:
@@ -156,6 +170,7 @@ class ConversationActor(Actor[ConversationMessage]):
         | messages.AcceptChat
         | messages.TakeOverChat
         | messages.TransferChat
+        | messages.RequeueChat
         | messages.ReleaseChat,
     ) -> commands.Command:
         at = self._now()
@@ -170,6 +185,8 @@ class ConversationActor(Actor[ConversationMessage]):
                 return commands.TakeOver(agent, by, at)
             case messages.TransferChat(by=by, to_agent=to_agent, reason=reason):
                 return commands.Transfer(by, to_agent, at, reason)
+            case messages.RequeueChat(by=by, team_id=team_id, reason=reason):
+                return commands.Requeue(by, at, reason, team_id)
             case messages.ReleaseChat(by=by, reason=reason):
                 locale = step.chat.customer.locale if step.chat else None
                 new_id = self._world.entropy.uuid()
@@ -257,16 +274,13 @@ class ConversationActor(Actor[ConversationMessage]):
         assert rating is not None
         return step.apply(commands.Rate(by, rating, at, message.feedback))
 
-    async def _note_or_look(
-        self, turn: Turn, step: Step, message: messages.AddNote | messages.Describe
-    ) -> Refusal | None:
-        chat = await self._find(turn, message.chat_id)
-        if chat is None or (message.chat_id is None and not chat.is_open):
+    async def _stand_on(self, turn: Turn, step: Step, chat_id: UUID | None) -> Refusal | None:
+        """Have the step begin at the named chat, over or not; or at the one that is open."""
+        chat = await self._find(turn, chat_id)
+        if chat is None or (chat_id is None and not chat.is_open):
             return NOT_FOUND
         step.before = chat
-        if isinstance(message, messages.Describe):
-            return None
-        return step.apply(commands.AddNote(message.by, message.content, self._now()))
+        return None
 
     async def _find(self, turn: Turn, chat_id: UUID | None) -> Chat | None:
         """The latest chat, or an older one of this same customer."""

@@ -1,9 +1,10 @@
 """Telling the world what a durable step changed: people by frames, other actors by messages.
 
-People hear in the order of the events. A run of transitions is one `chat_status`, of its end.
+People hear in the order of the events. A run of transitions is one `chat_status`, of its end. Who
+hears is for visibility.py to say, and for nothing else.
 """
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -11,26 +12,36 @@ from msgspec.structs import replace
 from actors import ActorError, Context
 from kefu.agents import messages as agents
 from kefu.conversations import messages
-from kefu.conversations.events import NoteWritten, Rated, Spoken
+from kefu.conversations.chat import Chat
+from kefu.conversations.events import (
+    AssistAsked,
+    NoteWritten,
+    Remark,
+    Spoken,
+    Unwatched,
+    Watched,
+    Whispered,
+)
 from kefu.conversations.frames import (
     chat_state,
     message_frame,
-    note_frame,
     receipt_frame,
+    remark_frame,
     status_frame,
 )
 from kefu.conversations.keys import Known
 from kefu.conversations.parties import AgentSeat
 from kefu.conversations.ports import World
 from kefu.conversations.pressing import is_pressing
-from kefu.conversations.state import Chat
 from kefu.conversations.turn import Step, known_of
-from kefu.delivery import Origin, agent_topic, customer_topic
+from kefu.conversations.visibility import Hearers, across, hearers_of, present
+from kefu.delivery import Origin
 from kefu.dispatch import messages as dispatch
 from kefu.instants import instant
 from protocol.server import ChatState, Read, ReadPoint, SomeoneTyping, TypingShown
 
 ENQUEUE_WITHIN_S = 1.0
+NOBODY: Final = Hearers()
 
 
 class Announcer:
@@ -54,13 +65,16 @@ class Announcer:
         return state
 
     def answer(self, step: Step, message: messages.ConversationMessage) -> ChatState | None:
-        """Tell whoever asked how the chat stands now, under their frame's id."""
+        """Tell whoever asked how the chat stands now, under their frame's id.
+
+        Not who said something aside: a remark is answered by itself, watching by the gateway.
+        """
         if step.chat is None:
             return None
         is_customers = isinstance(message, messages.StartChat) or _by_customer(message)
         state = self.state(step.chat, for_agents=not is_customers)
         origin: Origin | None = getattr(message, "origin", None)
-        if origin is not None and not isinstance(message, messages.AddNote):
+        if origin is not None and not isinstance(message, messages.AsideMessage):
             frame = status_frame(state, self._now(), origin.frame_id)
             self._world.publisher.reply(origin, frame)
         return state
@@ -71,25 +85,22 @@ class Announcer:
         Whoever sent the message hears of it by its receipt, whoever asked for a change by `answer`.
         """
         origin: Origin | None = getattr(message, "origin", None)
-        is_sending = isinstance(message, messages.SendMessage)
-        before = run_start = step.before
-        run_end: Chat | None = None
+        skip = None if isinstance(message, messages.SendMessage) else origin
+        before, run = step.before, NOBODY
         for event, chat in step.after:
             await self._tell_actors(before, chat)
-            if isinstance(event, Spoken):
-                if run_end is not None:
-                    self._tell_status(run_start, run_end, None if is_sending else origin)
-                run_start, run_end = chat, None
-                if isinstance(message, messages.SendMessage):
-                    self.acknowledge(known_of(event), message)
-                self._tell_message(event, chat, origin)
-            elif isinstance(event, NoteWritten):
-                self._tell_note(event, chat, origin)
-            elif not isinstance(event, Rated):
-                run_end = chat
+            hearers = hearers_of(event, before, chat)
+            match event:
+                case Watched() | Unwatched():
+                    pass  # no frame tells of it
+                case Spoken() | NoteWritten() | Whispered() | AssistAsked():
+                    self._tell_status(run, before, skip)
+                    run = NOBODY
+                    self._tell_said(event, chat, hearers, message)
+                case _:
+                    run = run.joined_by(hearers)
             before = chat
-        if run_end is not None:
-            self._tell_status(run_start, run_end, None if is_sending else origin)
+        self._tell_status(run, before, skip)
 
     async def tell_found(self, said: Chat | None, chat: Chat) -> None:
         """The store holds more than was said: a commit whose outcome nobody heard did happen.
@@ -100,11 +111,11 @@ class Announcer:
             if said.is_open:
                 ended = replace(said, phase="closed", agent=None)
                 await self._tell_actors(said, ended)
-                self._tell_status(said, ended, None)
+                self._tell_status(present(said, ended), ended, None)
             said = None
         if said is None or (said.seq, said.log_id) != (chat.seq, chat.log_id):
             await self._tell_actors(said, chat)
-            self._tell_status(said, chat, None)
+            self._tell_status(present(said, chat), chat, None)
 
     def acknowledge(self, known: Known, message: messages.SendMessage) -> None:
         """The message is durable, now or since it was first sent."""
@@ -118,54 +129,51 @@ class Announcer:
         if self._position != message.position:
             self._position = message.position
             frame = status_frame(self.state(chat), self._now())
-            self._world.publisher.publish((customer_topic(chat.customer.id),), frame)
+            self._world.publisher.publish(present(None, chat).customer, frame)
 
     def tell_typing(self, chat: Chat | None, message: messages.ShowTyping) -> None:
-        topic = self._other_side(chat, message.by)
-        if chat is not None and topic is not None:
+        topics = across(chat, message.by)
+        if chat is not None and topics:
             payload = SomeoneTyping(chat.chat_id, message.is_typing, message.by.kind)
-            self._world.publisher.publish((topic,), TypingShown(payload, instant(self._now())))
+            frame = TypingShown(payload, instant(self._now()))
+            self._world.publisher.publish(topics, frame, skip=message.origin)
 
     def tell_read(self, chat: Chat, message: messages.MarkRead) -> None:
-        topic = self._other_side(chat, message.by)
-        if topic is not None:
-            payload = ReadPoint(chat.chat_id, min(message.seq, chat.seq), message.by.kind)
-            self._world.publisher.publish((topic,), Read(payload, instant(self._now())))
-
-    def _other_side(self, chat: Chat | None, by: messages.Party) -> str | None:
-        """Who hears what `by` does; nobody when they are no member of an open chat."""
-        if chat is None or not chat.is_open:
-            return None
-        if by.kind == "customer" and by.id == chat.customer.id:
-            return agent_topic(chat.agent.id) if chat.agent else None
-        if chat.agent is not None and by.id == chat.agent.id:
-            return customer_topic(chat.customer.id)
-        return None
-
-    def _tell_message(self, event: Spoken, chat: Chat, origin: Origin | None) -> None:
-        topics = [customer_topic(chat.customer.id)]
-        if chat.agent is not None:
-            topics.append(agent_topic(chat.agent.id))
-        skip = None if event.sender.kind == "system" else origin
-        self._world.publisher.publish(tuple(topics), message_frame(event), skip=skip)
-
-    def _tell_note(self, event: NoteWritten, chat: Chat, origin: Origin | None) -> None:
-        """To agents alone: no customer's topic may ever stand here."""
-        if chat.agent is not None:
-            frame = note_frame(event, chat.chat_id)
-            self._world.publisher.publish((agent_topic(chat.agent.id),), frame, skip=origin)
-        if origin is not None:
-            frame = note_frame(event, chat.chat_id, origin.frame_id)
-            self._world.publisher.reply(origin, frame)
-
-    def _tell_status(self, before: Chat | None, chat: Chat, origin: Origin | None) -> None:
-        at = self._now()
-        customer = status_frame(self.state(chat), at)
-        self._world.publisher.publish((customer_topic(chat.customer.id),), customer, skip=origin)
-        topics = tuple(agent_topic(agent_id) for agent_id in _agents(before, chat))
+        topics = across(chat, message.by)
         if topics:
-            frame = status_frame(self.state(chat, for_agents=True), at)
-            self._world.publisher.publish(topics, frame, skip=origin)
+            payload = ReadPoint(chat.chat_id, min(message.seq, chat.seq), message.by.kind)
+            frame = Read(payload, instant(self._now()))
+            self._world.publisher.publish(topics, frame, skip=message.origin)
+
+    def _tell_said(
+        self,
+        event: Spoken | Remark,
+        chat: Chat,
+        hearers: Hearers,
+        message: messages.ConversationMessage,
+    ) -> None:
+        """What somebody said, in public or aside."""
+        origin: Origin | None = getattr(message, "origin", None)
+        publisher = self._world.publisher
+        if isinstance(event, Spoken):
+            if isinstance(message, messages.SendMessage):
+                self.acknowledge(known_of(event), message)
+            skip = None if event.sender.kind == "system" else origin
+            publisher.publish(hearers.customer + hearers.staff, message_frame(event), skip=skip)
+            return
+        publisher.publish(hearers.staff, remark_frame(event, chat.chat_id), skip=origin)
+        if origin is not None:
+            publisher.reply(origin, remark_frame(event, chat.chat_id, origin.frame_id))
+
+    def _tell_status(self, hearers: Hearers, chat: Chat | None, skip: Origin | None) -> None:
+        """Where the chat stands, if that concerns anybody."""
+        if chat is None or not hearers:
+            return
+        at, publisher = self._now(), self._world.publisher
+        if hearers.customer:
+            publisher.publish(hearers.customer, status_frame(self.state(chat), at), skip=skip)
+        frame = status_frame(self.state(chat, for_agents=True), at)
+        publisher.publish(hearers.staff, frame, skip=skip)
 
     async def _tell_actors(self, before: Chat | None, chat: Chat) -> None:
         was_waiting = before is not None and before.phase == "pending_manual"
@@ -212,17 +220,12 @@ def waiting_of(chat: Chat) -> dispatch.Waiting:
         customer_name=chat.customer.name,
         topic=chat.topic,
         reason=chat.reason,
+        team_id=chat.team_id,
     )
 
 
 def _id(seat: AgentSeat | None) -> UUID | None:
     return seat.id if seat else None
-
-
-def _agents(before: Chat | None, chat: Chat) -> set[UUID]:
-    """Everyone in charge before or after."""
-    seats = (before.agent if before else None, chat.agent)
-    return {seat.id for seat in seats if seat is not None}
 
 
 def _by_customer(message: messages.ConversationMessage) -> bool:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from kefu.conversations.parties import AgentSeat, Customer, Party
+from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Party
 from protocol.codes import ErrorCode
 from protocol.server import StoredMessageType
 
@@ -65,9 +65,12 @@ class Transfer(Struct, frozen=True):
 
 
 class Requeue(Struct, frozen=True):
+    """Back to the queue: for a team, or for anybody."""
+
     by: Party
     at: float
     reason: str | None = None
+    team_id: UUID | None = None
 
 
 class Release(Struct, frozen=True):
@@ -93,12 +96,45 @@ class Rate(Struct, frozen=True):
     feedback: str | None = None
 
 
+class EndSilent(Struct, frozen=True):
+    """End a chat everybody has left, but only if nothing has happened since it stood there."""
+
+    seq: int
+    log_id: int
+    at: float
+    by: Party = SYSTEM
+
+
 class AddNote(Struct, frozen=True):
     by: Party
     content: str
     at: float
 
 
+class Whisper(Struct, frozen=True):
+    by: Party
+    content: str
+    at: float
+
+
+class AskAssist(Struct, frozen=True):
+    by: Party
+    to_agent: UUID
+    question: str
+    at: float
+
+
+class Watch(Struct, frozen=True):
+    by: Party
+    at: float
+
+
+class Unwatch(Struct, frozen=True):
+    by: Party
+    at: float
+
+
+Aside = AddNote | Whisper | AskAssist | Watch | Unwatch
 Command = (
     Open
     | Speak
@@ -110,13 +146,19 @@ Command = (
     | Requeue
     | Release
     | End
+    | EndSilent
     | Rate
-    | AddNote
+    | Aside
 )
 
 
 class Refusal(Struct, frozen=True):
-    """An ordinary no. `sentence` is given where the code's own would say too little."""
+    """An ordinary no. `sentence` is given where the code's own would say too little.
+
+    `taken_by` and `taken_at` (seconds since the epoch) are given with ALREADY_TAKEN.
+    """
 
     code: ErrorCode
     sentence: str | None = None
+    taken_by: AgentSeat | None = None
+    taken_at: float | None = None

@@ -1,4 +1,4 @@
-"""What can happen in a chat. `Spoken` is public and counted by `seq`, all else by `log_id`.
+"""What can happen in a chat. `Spoken` is counted by `seq`, all else by `log_id`; see chat.py.
 
 An event with `from_phase` and `to_phase` is a transition and one line of the audit trail.
 """
@@ -77,6 +77,7 @@ class Requeued(Struct, frozen=True, tag=True):
     reason: str | None = None
     from_phase: Literal["manual_live"] = "manual_live"
     to_phase: Literal["pending_manual"] = "pending_manual"
+    team_id: UUID | None = None
 
 
 class Ended(Struct, frozen=True, tag=True):
@@ -108,7 +109,14 @@ class Rated(Struct, frozen=True, tag=True):
 
 
 class NoteWritten(Struct, frozen=True, tag=True):
-    """For agents' eyes only."""
+    log_id: int
+    by: Party
+    content: str
+    at: float
+
+
+class Whispered(Struct, frozen=True, tag=True):
+    """By a supervisor, to the agent in charge."""
 
     log_id: int
     by: Party
@@ -116,6 +124,33 @@ class NoteWritten(Struct, frozen=True, tag=True):
     at: float
 
 
+class AssistAsked(Struct, frozen=True, tag=True):
+    """A colleague was asked for help."""
+
+    log_id: int
+    by: Party
+    to_agent: UUID
+    question: str
+    at: float
+
+
+class Watched(Struct, frozen=True, tag=True):
+    """A supervisor began to look on, unseen. The end is `Unwatched`, or nothing: who loses the
+    connection looks on no longer, and whoever keeps watching begins anew."""
+
+    log_id: int
+    by: Party
+    at: float
+
+
+class Unwatched(Struct, frozen=True, tag=True):
+    log_id: int
+    by: Party
+    at: float
+
+
 Transition = HumanCalled | ReturnedToBot | Taken | Released | Requeued | Ended
-LogEvent = Opened | Transition | Transferred | Rated | NoteWritten
+Unseen = Watched | Unwatched
+Remark = NoteWritten | Whispered | AssistAsked
+LogEvent = Opened | Transition | Transferred | Rated | Remark | Unseen
 Event = LogEvent | Spoken

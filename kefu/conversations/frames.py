@@ -1,17 +1,20 @@
 """Chats and events as the frames people see. Pure: times come in as seconds, go out as UTC."""
 
-from typing import Final
+from typing import Final, assert_never
 from uuid import UUID
 
+from kefu.conversations.chat import STATUS, Chat
 from kefu.conversations.commands import Refusal
-from kefu.conversations.events import NoteWritten, Spoken
+from kefu.conversations.events import AssistAsked, NoteWritten, Remark, Spoken, Whispered
 from kefu.conversations.keys import Known
 from kefu.conversations.parties import AgentSeat, Customer
-from kefu.conversations.state import STATUS, Chat
 from kefu.instants import instant
+from protocol import server
 from protocol.codes import ERRORS, ErrorCode
 from protocol.server import (
     AgentCard,
+    AssistCall,
+    AssistRequest,
     ChatState,
     ChatStatus,
     CustomerCard,
@@ -81,16 +84,34 @@ def receipt_frame(known: Known, client_message_id: str | None, reply_to: str | N
     return MessageAck(receipt, at, reply_to)
 
 
-def note_frame(event: NoteWritten, chat_id: UUID, reply_to: str | None = None) -> NoteAdded:
-    assert event.by.id is not None
-    at = instant(event.at)
-    note = Note(chat_id, event.log_id, event.by.id, event.by.name or "", event.content, at)
-    return NoteAdded(note, at, reply_to)
+def remark_frame(
+    event: Remark, chat_id: UUID, reply_to: str | None = None
+) -> NoteAdded | server.Whispered | AssistRequest:
+    """For the staff alone."""
+    by, at = event.by, instant(event.at)
+    assert by.id is not None
+    match event:
+        case AssistAsked(question=question):
+            call = AssistCall(chat_id, AgentCard(by.id, by.name or ""), question)
+            return AssistRequest(call, at, reply_to)
+        case NoteWritten(log_id=log_id, content=content):
+            return NoteAdded(Note(chat_id, log_id, by.id, by.name or "", content, at), at, reply_to)
+        case Whispered(log_id=log_id, content=content):
+            note = Note(chat_id, log_id, by.id, by.name or "", content, at)
+            return server.Whispered(note, at, reply_to)
+        case _:
+            assert_never(event)
 
 
 def refusal_frame(
     refusal: Refusal, at: float, *, chat_id: UUID | None = None, reply_to: str | None = None
 ) -> Error:
-    retry_after_s = RETRY_AFTER_S if refusal.code is ErrorCode.OVERLOADED else None
-    sentence = refusal.sentence or ERRORS[refusal.code].sentence
-    return Error(Fault(refusal.code, sentence, chat_id, retry_after_s), instant(at), reply_to)
+    fault = Fault(
+        code=refusal.code,
+        message=refusal.sentence or ERRORS[refusal.code].sentence,
+        chat_id=chat_id,
+        retry_after_s=RETRY_AFTER_S if refusal.code is ErrorCode.OVERLOADED else None,
+        taken_by=agent_card(refusal.taken_by) if refusal.taken_by else None,
+        taken_at=None if refusal.taken_at is None else instant(refusal.taken_at),
+    )
+    return Error(fault, instant(at), reply_to)

@@ -19,12 +19,15 @@ __all__ = [
     "AcceptChat",
     "AddNote",
     "AgentSeat",
+    "AsideMessage",
+    "AskAssist",
     "CallHuman",
     "ChatState",
     "ConversationMessage",
     "Customer",
     "Describe",
     "EndChat",
+    "EndSilent",
     "LookAgain",
     "MarkRead",
     "Outcome",
@@ -34,6 +37,7 @@ __all__ = [
     "RateChat",
     "Refusal",
     "ReleaseChat",
+    "RequeueChat",
     "ReturnToBot",
     "SaveReadMarks",
     "SendMessage",
@@ -41,6 +45,9 @@ __all__ = [
     "StartChat",
     "TakeOverChat",
     "TransferChat",
+    "UnwatchChat",
+    "WatchChat",
+    "Whisper",
 ]
 
 KIND = "conversation"
@@ -125,6 +132,17 @@ class TransferChat(Request[Outcome], Struct, frozen=True):
     note: str | None = None
 
 
+class RequeueChat(Request[Outcome], Struct, frozen=True):
+    """Back to the queue, for the members of a team. Whoever sends this knows the team exists."""
+
+    origin: Origin | None
+    by: Party
+    chat_id: UUID
+    team_id: UUID
+    reason: str | None = None
+    note: str | None = None
+
+
 class ReleaseChat(Request[Outcome], Struct, frozen=True):
     origin: Origin | None
     by: Party
@@ -137,6 +155,46 @@ class AddNote(Request[Outcome], Struct, frozen=True):
     by: Party
     chat_id: UUID
     content: str
+
+
+class Whisper(Request[Outcome], Struct, frozen=True):
+    origin: Origin | None
+    by: Party
+    chat_id: UUID
+    content: str
+
+
+class AskAssist(Request[Outcome], Struct, frozen=True):
+    """Only the actor of the agent who is asked sends this: it knows whether they are here."""
+
+    origin: Origin | None
+    by: Party
+    chat_id: UUID
+    to_agent: UUID
+    question: str
+
+
+class WatchChat(Request[Outcome], Struct, frozen=True):
+    """Put down that `by` watches from now on. Telling them, and showing the chat, is for the
+    gateway, and comes after it."""
+
+    origin: Origin | None
+    by: Party
+    chat_id: UUID
+
+
+class UnwatchChat(Request[Outcome], Struct, frozen=True):
+    origin: Origin | None
+    by: Party
+    chat_id: UUID
+
+
+class EndSilent(Struct, frozen=True):
+    """End the chat if it still stands at `seq` and `log_id` and nobody waits; else do nothing."""
+
+    chat_id: UUID
+    seq: int
+    log_id: int
 
 
 class ShowTyping(Struct, frozen=True):
@@ -180,6 +238,7 @@ class SaveReadMarks(Struct, frozen=True):
     """A conversation's reminder to itself."""
 
 
+AsideMessage = AddNote | Whisper | AskAssist | WatchChat | UnwatchChat
 ConversationMessage = (
     StartChat
     | SendMessage
@@ -190,8 +249,10 @@ ConversationMessage = (
     | AcceptChat
     | TakeOverChat
     | TransferChat
+    | RequeueChat
     | ReleaseChat
-    | AddNote
+    | AsideMessage
+    | EndSilent
     | ShowTyping
     | MarkRead
     | Describe

@@ -19,6 +19,11 @@ class Party(Struct, frozen=True):
     name: str | None = None
     is_supervisor: bool = False
 
+    @property
+    def may_supervise(self) -> bool:
+        """Whether other agents' chats are theirs to watch, to whisper in and to take over."""
+        return self.kind == "agent" and self.is_supervisor
+
 
 class AgentSeat(Struct, frozen=True):
     """An agent as the chat remembers them: enough to show the customer who is helping."""

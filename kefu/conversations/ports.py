@@ -7,9 +7,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from kefu.clock import Clock
+from kefu.conversations.chat import Chat
 from kefu.conversations.keys import Known
 from kefu.conversations.parties import Customer
-from kefu.conversations.state import Chat
 from kefu.delivery import Publisher
 from kefu.entropy import Entropy
 from kefu.storage.rows import Entry
@@ -22,6 +22,15 @@ class StoredChat(Struct, frozen=True):
     chat: Chat
     customer_read_seq: int = 0
     agent_read_seq: int = 0
+
+
+class SilentChat(Struct, frozen=True):
+    """A chat in which nothing has happened for a while, and where it stands."""
+
+    chat_id: UUID
+    customer_id: UUID
+    seq: int
+    log_id: int
 
 
 class Chats(Protocol):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kefu.conversations.state import Chat
+from kefu.conversations.chat import Chat
 
 WORDS: Final = ("投诉", "投訴", "退款", "质量问题", "品質問題", "差评", "差評", "赔偿", "賠償")
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kefu.conversations.chat import Chat
 from kefu.conversations.parties import Party
-from kefu.conversations.state import Chat
 
 
 class _Stored(Protocol):

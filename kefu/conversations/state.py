@@ -10,17 +10,18 @@ chat it does not exist.
 """
 
 from typing import Final, assert_never
-from uuid import UUID
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from kefu.conversations.asides import decide_aside
+from kefu.conversations.chat import Chat
 from kefu.conversations.commands import (
     Accept,
-    AddNote,
+    Aside,
     CallHuman,
     Command,
     End,
+    EndSilent,
     Open,
     Rate,
     Refusal,
@@ -32,6 +33,7 @@ from kefu.conversations.commands import (
     Transfer,
 )
 from kefu.conversations.events import (
+    AssistAsked,
     Ended,
     Event,
     HumanCalled,
@@ -45,10 +47,22 @@ from kefu.conversations.events import (
     Taken,
     Transferred,
     Transition,
+    Unwatched,
+    Watched,
+    Whispered,
 )
-from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Party, Phase
+from kefu.conversations.parties import SYSTEM, AgentSeat, Party, Phase
+from kefu.conversations.refusals import (
+    BOT_IS_SILENT,
+    ENDED,
+    FORBIDDEN,
+    NOT_FOUND,
+    NOT_WAITING,
+    RATED_ONCE,
+    STILL_OPEN,
+    Decision,
+)
 from protocol.codes import ErrorCode
-from protocol.server import ChatStatusName
 
 LEGAL: Final[frozenset[tuple[Phase, Phase]]] = frozenset(
     {
@@ -62,52 +76,6 @@ LEGAL: Final[frozenset[tuple[Phase, Phase]]] = frozenset(
         ("manual_live", "closed"),
     }
 )
-STATUS: Final[dict[Phase, ChatStatusName]] = {
-    "bot_active": "bot",
-    "pending_manual": "waiting",
-    "manual_live": "active",
-    "closed": "ended",
-}
-
-
-class Chat(Struct, frozen=True):
-    """One opened-to-ended episode of a conversation.
-
-    `agent` is there exactly in manual_live; `served_by` is whoever was in charge last.
-    """
-
-    chat_id: UUID
-    customer: Customer
-    phase: Phase
-    opened_at: float
-    began_with_bot: bool
-    seq: int = 0
-    log_id: int = 0
-    agent: AgentSeat | None = None
-    served_by: AgentSeat | None = None
-    topic: str | None = None
-    order_id: UUID | None = None
-    waiting_since: float | None = None
-    reason: str | None = None
-    taken_at: float | None = None
-    ended_at: float | None = None
-    rating: int | None = None
-    feedback: str | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self.phase != "closed"
-
-
-Decision = tuple[Event, ...] | Refusal
-
-NOT_FOUND: Final = Refusal(ErrorCode.CHAT_NOT_FOUND)
-ENDED: Final = Refusal(ErrorCode.CHAT_ENDED)
-NOT_WAITING: Final = Refusal(ErrorCode.NOT_WAITING)
-BOT_IS_SILENT: Final = Refusal(ErrorCode.MANUAL_IN_PROGRESS)
-FORBIDDEN: Final = Refusal(ErrorCode.FORBIDDEN)
-RATED_ONCE: Final = Refusal(ErrorCode.INVALID_MESSAGE, "This chat has been rated already.")
-STILL_OPEN: Final = Refusal(ErrorCode.INVALID_MESSAGE, "A chat is rated after it has ended.")
 
 
 def decide(chat: Chat | None, command: Command) -> Decision:
@@ -118,8 +86,8 @@ def decide(chat: Chat | None, command: Command) -> Decision:
         return NOT_FOUND
     if isinstance(command, Rate):
         return _rate(chat, command)
-    if isinstance(command, AddNote):
-        return _add_note(chat, command)
+    if isinstance(command, Aside):
+        return decide_aside(chat, command)
     if not chat.is_open:
         return ENDED
     match command:
@@ -141,6 +109,8 @@ def decide(chat: Chat | None, command: Command) -> Decision:
             return _release(chat, command)
         case End():
             return _end(chat, command)
+        case EndSilent():
+            return _end_silent(chat, command)
         case _:
             assert_never(command)
 
@@ -206,7 +176,7 @@ def _return_to_bot(chat: Chat, command: ReturnToBot) -> Decision:
 def _accept(chat: Chat, command: Accept) -> Decision:
     agent = command.agent
     if chat.agent is not None:
-        return () if chat.agent.id == agent.id else _taken_already(chat.agent)
+        return () if chat.agent.id == agent.id else _taken_already(chat, chat.agent)
     if chat.phase != "pending_manual":
         return NOT_WAITING
     by = Party("agent", agent.id, agent.name)
@@ -216,13 +186,13 @@ def _accept(chat: Chat, command: Accept) -> Decision:
 def _take_over(chat: Chat, command: TakeOver) -> Decision:
     by, agent = command.by, command.agent
     is_agents_own = by.kind == "agent" and by.id == agent.id
-    if not (is_agents_own or _is_supervisor(by) or by.kind == "system"):
+    if not (is_agents_own or by.may_supervise or by.kind == "system"):
         return FORBIDDEN
     if chat.agent is not None:
         if chat.agent.id == agent.id:
             return ()
-        if not _is_supervisor(by):
-            return _taken_already(chat.agent)
+        if not by.may_supervise:
+            return _taken_already(chat, chat.agent)
         return _hand_over(chat, by, agent, command.at, command.reason)
     taken = Taken(chat.log_id + 1, by, agent, command.at, command.reason)
     if chat.phase == "pending_manual":
@@ -231,8 +201,9 @@ def _take_over(chat: Chat, command: TakeOver) -> Decision:
     return (called, replace(taken, log_id=called.log_id + 1))
 
 
-def _taken_already(agent: AgentSeat) -> Refusal:
-    return Refusal(ErrorCode.ALREADY_TAKEN, f"{agent.name} has taken this chat.")
+def _taken_already(chat: Chat, agent: AgentSeat) -> Refusal:
+    sentence = f"{agent.name} has taken this chat."
+    return Refusal(ErrorCode.ALREADY_TAKEN, sentence, agent, chat.taken_at)
 
 
 def _transfer(chat: Chat, command: Transfer) -> Decision:
@@ -253,7 +224,8 @@ def _hand_over(
 def _requeue(chat: Chat, command: Requeue) -> Decision:
     if not _is_in_charge(chat, command.by):
         return NOT_FOUND
-    return (Requeued(chat.log_id + 1, command.by, command.at, command.reason),)
+    by, at, reason = command.by, command.at, command.reason
+    return (Requeued(chat.log_id + 1, by, at, reason, team_id=command.team_id),)
 
 
 def _release(chat: Chat, command: Release) -> Decision:
@@ -280,6 +252,14 @@ def _end(chat: Chat, command: End) -> Decision:
     return (Ended(chat.log_id + 1, by, command.at, chat.phase, command.reason),)
 
 
+def _end_silent(chat: Chat, command: EndSilent) -> Decision:
+    """Who waits for a human is never sent away, nor who has just spoken or been taken on."""
+    has_moved = (chat.seq, chat.log_id) != (command.seq, command.log_id)
+    if chat.phase == "pending_manual" or has_moved:
+        return ()
+    return _end(chat, End(command.by, command.at, "silent"))
+
+
 def _rate(chat: Chat, command: Rate) -> Decision:
     if command.by.kind != "customer":
         return NOT_FOUND
@@ -288,12 +268,6 @@ def _rate(chat: Chat, command: Rate) -> Decision:
     if chat.rating is not None:
         return () if chat.rating == command.rating else RATED_ONCE
     return (Rated(chat.log_id + 1, command.by, command.rating, command.at, command.feedback),)
-
-
-def _add_note(chat: Chat, command: AddNote) -> Decision:
-    if command.by.kind != "agent":
-        return FORBIDDEN
-    return (NoteWritten(chat.log_id + 1, command.by, command.content, command.at),)
 
 
 def _is_stranger(chat: Chat, command: Command) -> bool:
@@ -308,11 +282,7 @@ def _is_in_charge(chat: Chat, by: Party) -> bool:
     if chat.agent is None:
         return False
     is_its_agent = by.kind == "agent" and by.id == chat.agent.id
-    return is_its_agent or _is_supervisor(by) or by.kind == "system"
-
-
-def _is_supervisor(by: Party) -> bool:
-    return by.kind == "agent" and by.is_supervisor
+    return is_its_agent or by.may_supervise or by.kind == "system"
 
 
 def evolve(chat: Chat | None, event: Event) -> Chat:
@@ -333,11 +303,13 @@ def evolve(chat: Chat | None, event: Event) -> Chat:
         case Spoken(seq=seq):
             return replace(chat, seq=seq)
         case Transferred():
-            return _with_agent(chat, event)
+            return replace(_with_agent(chat, event), team_id=None)
         case Rated():
             return replace(chat, log_id=event.log_id, rating=event.rating, feedback=event.feedback)
-        case NoteWritten():
+        case NoteWritten() | Whispered() | AssistAsked():
             return replace(chat, log_id=event.log_id)
+        case Watched() | Unwatched():
+            return replace(chat, unseen_id=event.log_id)
         case _:
             return _move(chat, event)
 
@@ -348,8 +320,10 @@ def _move(chat: Chat, event: Transition) -> Chat:
     assert (event.from_phase, event.to_phase) in LEGAL, f"{event} is no legal step"
     chat = replace(chat, phase=event.to_phase, log_id=event.log_id, agent=None, waiting_since=None)
     match event:
-        case HumanCalled() | Requeued():
-            return replace(chat, waiting_since=event.at, reason=event.reason)
+        case HumanCalled():
+            return replace(chat, waiting_since=event.at, reason=event.reason, team_id=None)
+        case Requeued(team_id=team_id):
+            return replace(chat, waiting_since=event.at, reason=event.reason, team_id=team_id)
         case Taken():
             return _with_agent(chat, event)
         case Ended():

@@ -1,16 +1,27 @@
 """Chats and their messages in PostgreSQL: reading, and the rows the journal is to write."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from kefu.conversations.events import Event, LogEvent, NoteWritten, Opened, Rated, Spoken
+from kefu.conversations.chat import STATUS, Chat
+from kefu.conversations.events import (
+    AssistAsked,
+    Event,
+    LogEvent,
+    NoteWritten,
+    Opened,
+    Rated,
+    Requeued,
+    Spoken,
+    Whispered,
+)
 from kefu.conversations.keys import WINDOW, Known
 from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Phase
-from kefu.conversations.ports import StoredChat
-from kefu.conversations.state import STATUS, Chat
+from kefu.conversations.ports import SilentChat, StoredChat
 from kefu.instants import instant
 from kefu.storage.database import Connection, DatabasePool, connected
 from kefu.storage.rows import ChatRow, EventRow, MessageRow
@@ -20,7 +31,8 @@ PHASE: Final[dict[str, Phase]] = {status: phase for phase, status in STATUS.item
 
 _CHAT_COLUMNS: Final = """
 SELECT c.*, u.sub, u.is_guest, u.name, u.email, u.phone, u.locale, u.is_vip,
-       coalesce((SELECT max(m.seq) FROM chat_messages m WHERE m.chat_id = c.id), 0) AS head_seq
+       coalesce((SELECT max(m.seq) FROM chat_messages m WHERE m.chat_id = c.id), 0) AS head_seq,
+       least((SELECT min(e.log_id) FROM chat_events e WHERE e.chat_id = c.id), 0) AS unseen_head
 FROM chats c JOIN customers u ON u.id = c.customer_id
 """
 LATEST_CHAT: Final = (
@@ -33,6 +45,16 @@ ORDER BY c.status = 'ended', c.started_at DESC, c.id DESC LIMIT 1
 ONE_CHAT: Final = _CHAT_COLUMNS + " WHERE c.id = $1"
 WAITING_CHATS: Final = _CHAT_COLUMNS + " WHERE c.status = 'waiting' ORDER BY c.waiting_since"
 ACTIVE_CHATS: Final = "SELECT id, customer_id FROM chats WHERE agent_id = $1 AND status = 'active'"
+SILENT_CHATS: Final = """
+SELECT c.id, c.customer_id, c.log_head, coalesce(m.seq, 0) AS seq
+FROM chats c
+LEFT JOIN LATERAL (
+    SELECT seq, created_at FROM chat_messages WHERE chat_id = c.id ORDER BY seq DESC LIMIT 1
+) m ON true
+WHERE c.status IN ('bot', 'active') AND c.id > $2
+  AND greatest(c.started_at, c.taken_at, m.created_at) < $1
+ORDER BY c.id LIMIT $3
+"""
 CHAT_OWNER: Final = "SELECT customer_id FROM chats WHERE id = $1"
 RECENT_KEYS: Final = """
 SELECT m.* FROM chat_messages m JOIN chats c ON c.id = m.chat_id
@@ -96,6 +118,10 @@ class PostgresChats:
         async with connected(self._pool) as connection:
             return await load_waiting(connection)
 
+    async def silent(self, since: datetime, after: UUID, limit: int) -> list[SilentChat]:
+        async with connected(self._pool) as connection:
+            return await load_silent(connection, since, after, limit)
+
     async def active(self, agent_id: UUID) -> dict[UUID, UUID]:
         async with connected(self._pool) as connection:
             return await load_active(connection, agent_id)
@@ -119,6 +145,14 @@ async def load_waiting(connection: Connection) -> list[Chat]:
 async def load_active(connection: Connection, agent_id: UUID) -> dict[UUID, UUID]:
     """The chats this agent is in charge of: chat id to customer id."""
     return {r["id"]: r["customer_id"] for r in await connection.fetch(ACTIVE_CHATS, agent_id)}
+
+
+async def load_silent(
+    connection: Connection, since: datetime, after: UUID, limit: int
+) -> list[SilentChat]:
+    """See cleanup.SilentChats. What counts is a message, the start, and an agent who came."""
+    records = await connection.fetch(SILENT_CHATS, since, after, limit)
+    return [SilentChat(r["id"], r["customer_id"], r["seq"], r["log_head"]) for r in records]
 
 
 async def find_owner(connection: Connection, chat_id: UUID) -> UUID | None:
@@ -186,6 +220,7 @@ def chat_row(chat: Chat, customer_read_seq: int, agent_read_seq: int) -> ChatRow
         ended_at=None if chat.ended_at is None else instant(chat.ended_at),
         rating=chat.rating,
         feedback=chat.feedback,
+        team_id=chat.team_id,
     )
 
 
@@ -224,10 +259,14 @@ def event_row(chat_id: UUID, event: LogEvent) -> EventRow:
 def _body(event: Event) -> str | None:
     """What the columns do not hold."""
     match event:
-        case NoteWritten(content=content):
+        case NoteWritten(content=content) | Whispered(content=content):
             return msgspec.json.encode({"content": content}).decode()
+        case AssistAsked(to_agent=to_agent, question=question):
+            return msgspec.json.encode({"agent_id": to_agent, "question": question}).decode()
         case Rated(rating=rating, feedback=feedback):
             return msgspec.json.encode({"rating": rating, "feedback": feedback}).decode()
+        case Requeued(team_id=team_id):
+            return msgspec.json.encode({"team_id": team_id}).decode() if team_id else None
         case _:
             agent = getattr(event, "agent", None)
             return msgspec.json.encode({"agent_id": agent.id}).decode() if agent else None
@@ -260,6 +299,7 @@ def _stored_chat(record: Any) -> StoredChat:
         began_with_bot=record["began_with_bot"],
         seq=record["head_seq"],
         log_id=record["log_head"],
+        unseen_id=record["unseen_head"],
         agent=seat if phase == "manual_live" else None,
         served_by=seat,
         topic=record["topic"],
@@ -270,6 +310,7 @@ def _stored_chat(record: Any) -> StoredChat:
         ended_at=_seconds(record, "ended_at"),
         rating=record["rating"],
         feedback=record["feedback"],
+        team_id=record["team_id"],
     )
     return StoredChat(chat, record["customer_read_seq"], record["agent_read_seq"])
 

@@ -6,11 +6,12 @@ turn, and a turn that fails is thrown away whole: the conversation is as it was.
 
 from uuid import UUID
 
+from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Command, Refusal
 from kefu.conversations.events import Event, Spoken
 from kefu.conversations.keys import KeyWindow, Known
 from kefu.conversations.reads import ReadMarks
-from kefu.conversations.state import Chat, decide, evolve
+from kefu.conversations.state import decide, evolve
 from kefu.conversations.store import chat_row, rows_of
 from kefu.storage.rows import Entry, EventRow, MessageRow
 

@@ -1,10 +1,12 @@
 """The queue: who waits for a human, in which order, and the feed that shows it to the agents.
 
 It is a picture of what the conversations made durable. It reads it from the store when it comes to
-life and again at every reconciliation, so that a message it never got strands nobody.
+life and again at every reconciliation, so that a message it never got strands nobody. Who is there
+it has the agents' actors tell it; in the automatic modes it offers them the waiting chats.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -12,19 +14,25 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors import Actor
+from kefu.agents import messages as agents
 from kefu.clock import Clock
 from kefu.conversations import messages as conversations
-from kefu.delivery import WORKBENCH, Origin, Publisher
+from kefu.delivery import WORKBENCH, Origin, Publisher, agent_topic
 from kefu.dispatch import messages
+from kefu.dispatch.assignment import Assignment, AutomaticMode, Offer
 from kefu.dispatch.feed import Feed, FeedFrame
 from kefu.dispatch.messages import QueueMessage, Waiting
 from kefu.dispatch.queue import in_order, position, priority
 from kefu.entropy import Entropy
 from kefu.instants import instant
 from kefu.storage.errors import StoreUnavailable
+from protocol.codes import ERRORS, ErrorCode
 from protocol.server import (
     AgentPresence,
     AgentStatus,
+    ChatOffer,
+    Error,
+    Fault,
     PresenceChange,
     QueueChange,
     QueueItem,
@@ -32,6 +40,7 @@ from protocol.server import (
     QueueState,
     QueueUpdate,
 )
+from protocol.server import Offer as OfferShown
 
 TICK_S: Final = 1.0
 RECONCILE_EVERY_TICKS: Final = 15
@@ -39,12 +48,20 @@ ChangeName = Literal["added", "changed", "removed"]
 
 
 class World(Struct, frozen=True):
-    """`load_waiting` reads every waiting chat from the store."""
+    """`load_waiting` reads every waiting chat from the store, `agents_here` says who is connected.
+
+    In the manual mode nobody is offered anything. An offer stands for `offer_s`. `on_stranded` is
+    told once a tick how many were left waiting though somebody free could have been offered them.
+    """
 
     load_waiting: Callable[[], Awaitable[list[Waiting]]]
     publisher: Publisher
     clock: Clock
     entropy: Entropy
+    agents_here: Callable[[], Iterable[UUID]]
+    mode: Literal["manual"] | AutomaticMode = "manual"
+    offer_s: float = 30.0
+    on_stranded: Callable[[int], None] = lambda _count: None
 
 
 class QueueActor(Actor[QueueMessage]):
@@ -59,31 +76,46 @@ class QueueActor(Actor[QueueMessage]):
         self._position_told: dict[UUID, int] = {}
         self._agents: dict[UUID, AgentPresence] = {}
         self._feed = Feed(str(world.entropy.uuid()))
+        self._assignment: Assignment | None = None
+        if world.mode != "manual":
+            self._assignment = Assignment(world.mode, world.offer_s)
+        self._is_loaded = False
         self._ticks = 0
 
     async def on_activate(self) -> None:
-        for waiting in await self._world.load_waiting():
-            self._put(waiting)
+        """What cannot be read now is read at the next tick, and the feed says so then."""
+        await self._reconcile()
+        for agent_id in self._world.agents_here():
+            self.context.ref(agents.KIND, str(agent_id)).tell(agents.TellPresence())
         self.context.remind("tick", TICK_S, messages.Tick())
 
     async def receive(self, message: QueueMessage) -> object:
         match message:
             case messages.Enqueue(waiting=waiting):
                 self._put(waiting)
+                self._assign()
                 return position(waiting, self._waiting.values(), self._now())
             case messages.Dequeue(chat_id=chat_id):
                 self._take_out(chat_id)
-            case messages.PresenceChanged(agent=agent):
-                self._note_presence(agent)
+                self._assign()
+            case messages.PresenceChanged(agent=agent, reserved=reserved):
+                self._note_presence(agent, reserved)
+                self._assign()
             case messages.ListPresence():
                 return tuple(self._agents.values())
             case messages.SubscribeFeed():
                 self._subscribe(message)
+            case messages.DeclineOffer():
+                self._decline(message)
+                self._assign()
             case messages.Tick():
                 await self._tick()
         return None
 
     def _put(self, waiting: Waiting) -> None:
+        known = self._waiting.get(waiting.chat_id)
+        if known is not None and known.team_id != waiting.team_id and self._assignment is not None:
+            self._assignment.forget(waiting.chat_id)  # it is for others now
         self._waiting[waiting.chat_id] = waiting
         self._show(waiting)
 
@@ -91,13 +123,17 @@ class QueueActor(Actor[QueueMessage]):
         self._position_told.pop(chat_id, None)
         if self._waiting.pop(chat_id, None) is not None:
             del self._shown[chat_id]
+            if self._assignment is not None:
+                self._assignment.forget(chat_id)
             self._tell("removed", chat_id, None)
 
     async def _tick(self) -> None:
         self.context.remind("tick", TICK_S, messages.Tick())
         self._ticks += 1
-        if self._ticks % RECONCILE_EVERY_TICKS == 0:
+        self._elapse()
+        if not self._is_loaded or self._ticks % RECONCILE_EVERY_TICKS == 0:
             await self._reconcile()
+        self._assign()
         self._show_priorities()
         self._tell_positions()
 
@@ -112,6 +148,7 @@ class QueueActor(Actor[QueueMessage]):
             self._take_out(chat_id)
         for waiting in stored.values():
             self._put(waiting)
+        self._is_loaded = True
         # a conversation may have been unable to take its place in: one that has it says nothing
         self._position_told.clear()
 
@@ -139,7 +176,9 @@ class QueueActor(Actor[QueueMessage]):
             if priority(waiting, now) != self._shown[chat_id].priority:
                 self._show(waiting)
 
-    def _note_presence(self, agent: AgentPresence) -> None:
+    def _note_presence(self, agent: AgentPresence, reserved: frozenset[UUID]) -> None:
+        if self._assignment is not None:
+            self._assignment.note_agent(agent, reserved)
         if self._agents.get(agent.agent_id) == agent:
             return
         self._agents[agent.agent_id] = agent
@@ -160,9 +199,11 @@ class QueueActor(Actor[QueueMessage]):
         missing = self._feed.since(message.feed_id, message.last_feed_seq)
         if missing is None:
             self._world.publisher.reply(origin, self._snapshot(origin))
-            return
-        for frame in missing:
+        for frame in missing or ():
             self._world.publisher.reply(origin, replace(frame, reply_to=origin.frame_id))
+        if self._assignment is not None:
+            for offer in self._assignment.offers_to(message.agent_id):
+                self._world.publisher.reply(origin, self._offer_frame(offer, origin.frame_id))
 
     def _snapshot(self, origin: Origin) -> QueueSnapshot:
         ordered = in_order(self._waiting.values(), self._now())
@@ -181,7 +222,38 @@ class QueueActor(Actor[QueueMessage]):
             customer_name=waiting.customer_name,
             topic=waiting.topic,
             reason=waiting.reason,
+            team_id=waiting.team_id,
         )
+
+    # --- offers -----------------------------------------------------------------------------------
+
+    def _assign(self) -> None:
+        if self._assignment is None:
+            return
+        now = self._world.clock.monotonic()
+        for offer in self._assignment.assign(self._waiting, now, self._now()):
+            topics = (agent_topic(offer.agent_id),)
+            self._world.publisher.publish(topics, self._offer_frame(offer))
+
+    def _elapse(self) -> None:
+        """Whoever could be offered to somebody by now was forgotten since the last change."""
+        if self._assignment is not None:
+            self._world.on_stranded(self._assignment.stranded_count(self._waiting))
+            self._assignment.elapse(self._world.clock.monotonic(), self._waiting)
+
+    def _decline(self, message: messages.DeclineOffer) -> None:
+        assignment, origin = self._assignment, message.origin
+        if assignment is not None and assignment.decline(message.chat_id, message.agent_id):
+            return
+        code = ErrorCode.NOT_WAITING
+        fault = Fault(code, ERRORS[code].sentence, message.chat_id)
+        self._world.publisher.reply(origin, Error(fault, self._world.clock.now(), origin.frame_id))
+
+    def _offer_frame(self, offer: Offer, reply_to: str | None = None) -> ChatOffer:
+        now = self._world.clock.now()
+        left_s = max(0.0, offer.expires_at - self._world.clock.monotonic())
+        shown = OfferShown(offer.chat_id, now + timedelta(seconds=left_s))
+        return ChatOffer(shown, now, reply_to)
 
     def _now(self) -> float:
         return self._world.clock.now().timestamp()

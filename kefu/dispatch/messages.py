@@ -12,6 +12,7 @@ __all__ = [
     "KIND",
     "MAIN",
     "AgentPresence",
+    "DeclineOffer",
     "Dequeue",
     "Enqueue",
     "ListPresence",
@@ -28,7 +29,8 @@ MAIN = "main"
 class Waiting(Struct, frozen=True):
     """A chat that waits for a human. `since` is seconds since the epoch.
 
-    A pressing one is about something urgent, or waits for the second time.
+    A pressing one is about something urgent, or waits for the second time. One that was handed to a
+    team is offered to its members alone; anybody may still accept it.
     """
 
     chat_id: UUID
@@ -39,6 +41,7 @@ class Waiting(Struct, frozen=True):
     customer_name: str | None = None
     topic: str | None = None
     reason: str | None = None
+    team_id: UUID | None = None
 
 
 class Enqueue(Request[int], Struct, frozen=True):
@@ -52,7 +55,10 @@ class Dequeue(Struct, frozen=True):
 
 
 class PresenceChanged(Struct, frozen=True):
+    """`reserved` are the chats the agent has asked for and not yet got: each holds a place."""
+
     agent: AgentPresence
+    reserved: frozenset[UUID] = frozenset()
 
 
 class ListPresence(Request[tuple[AgentPresence, ...]], Struct, frozen=True):
@@ -60,15 +66,27 @@ class ListPresence(Request[tuple[AgentPresence, ...]], Struct, frozen=True):
 
 
 class SubscribeFeed(Struct, frozen=True):
-    """Send this connection what it misses of the feed, or all of it anew."""
+    """Send this connection what it misses of the feed, or all of it anew, and then what is on
+    offer to the agent whose connection it is."""
 
     origin: Origin
+    agent_id: UUID
     feed_id: str | None = None
     last_feed_seq: int | None = None
+
+
+class DeclineOffer(Struct, frozen=True):
+    """Somebody else is to be offered this chat. Refused when it is not on offer to this agent."""
+
+    origin: Origin
+    agent_id: UUID
+    chat_id: UUID
 
 
 class Tick(Struct, frozen=True):
     """The queue's reminder to itself."""
 
 
-QueueMessage = Enqueue | Dequeue | PresenceChanged | ListPresence | SubscribeFeed | Tick
+QueueMessage = (
+    Enqueue | Dequeue | PresenceChanged | ListPresence | SubscribeFeed | DeclineOffer | Tick
+)

@@ -5,7 +5,7 @@ A chat's conversation is found by its customer; who that is never changes, so it
 
 from collections.abc import Coroutine
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 from uuid import UUID
 
 from kefu.agents import messages as agents
@@ -14,18 +14,16 @@ from kefu.conversations import messages as conversations
 from kefu.delivery import WORKBENCH, Origin, agent_topic, session_topic
 from kefu.dispatch import messages as dispatch
 from kefu.errors import Problem
-from kefu.gateway import replay
 from kefu.gateway.connection import Connection
 from kefu.gateway.ports import Backstage
+from kefu.gateway.supervision import Supervision
 from protocol import agent as frames
 from protocol import customer as shared
 from protocol.codes import ErrorCode
-from protocol.server import ChatState, ChatStatus, Pong
+from protocol.server import ChatState, ChatStatus, Pong, TransferOutcome, TransferResult
 from protocol.wire import from_agent, from_workbench
 
 Work = Coroutine[Any, Any, None]
-NO_TEAMS = "A chat cannot be handed to a team yet; name a colleague."
-NOT_YET = "kefu cannot do this yet."
 
 
 class AgentRole:
@@ -44,6 +42,9 @@ class AgentRole:
             "agent", identity.agent_id, identity.name, self._is_supervisor
         )
         self._owner_by_chat: dict[UUID, UUID] = {}
+        self._own: set[UUID] = set()
+        """The chats in this agent's charge, by the last status that came of each."""
+        self._supervision = Supervision(self._party, self._own)
 
     @property
     def expires_at(self) -> datetime:
@@ -56,19 +57,27 @@ class AgentRole:
         return reader.read_json(data)
 
     def decorate(self, status: ChatStatus) -> ChatStatus:
-        if status.payload.customer is not None:
-            self._owner_by_chat[status.payload.chat_id] = status.payload.customer.id
+        state = status.payload
+        if state.customer is not None:
+            self._owner_by_chat[state.chat_id] = state.customer.id
+        if self._is_own(state):
+            self._own.add(state.chat_id)
+        else:
+            self._own.discard(state.chat_id)
         return status
 
-    def follows(self, state: ChatState) -> bool:
+    def _is_own(self, state: ChatState) -> bool:
         is_mine = state.agent is not None and state.agent.id == self._identity.agent_id
         return is_mine and state.status == "active"
+
+    def follows(self, state: ChatState) -> bool:
+        return self._is_own(state) or self._supervision.follows(state)
 
     async def may_read(self, connection: Connection, chat_id: UUID) -> bool:
         return await self._find_owner(chat_id) is not None
 
     async def greet(self, connection: Connection) -> None:
-        """Every chat in the agent's charge, then the queue."""
+        """Every chat in the agent's charge, then the queue, then what is on offer to them."""
         chats = await connection.ask(self._ref, agents.Connected(connection.id))
         if not isinstance(chats, dict):
             raise Problem(ErrorCode.OVERLOADED)
@@ -76,7 +85,8 @@ class AgentRole:
             look = conversations.Describe(self._party, chat_id, connection.origin())
             await connection.look(self._conversation(customer_id), look)
         if self._is_workbench:
-            self._queue().tell(dispatch.SubscribeFeed(connection.origin()))
+            self._queue().tell(dispatch.SubscribeFeed(connection.origin(), self._identity.agent_id))
+        self._ref.tell(agents.ShowOffers(connection.origin()))
 
     def leave(self, connection: Connection) -> None:
         self._ref.tell(agents.Disconnected(connection.id))
@@ -85,18 +95,25 @@ class AgentRole:
 
     def handle(self, connection: Connection, frame: Any) -> Work | None:
         asked: frames.FromWorkbench = frame
+        assert not isinstance(asked, shared.Resume), "the connection sees to that"
         match asked:
             case shared.SendMessage() | shared.Typing() | shared.MarkRead():
                 return self._in_chat(connection, asked)
             case shared.Ping():
                 connection.say(Pong(self._backstage.clock.now(), reply_to=asked.id))
-            case shared.Resume(payload=point):
-                return replay.resume(connection, point.chat_id, point.last_seq)
             case frames.SubscribeQueue(payload=point):
                 feed = dispatch.SubscribeFeed(
-                    connection.origin(asked.id), point.feed_id, point.last_feed_seq
+                    connection.origin(asked.id),
+                    self._identity.agent_id,
+                    point.feed_id,
+                    point.last_feed_seq,
                 )
                 connection.tell(self._queue(), feed, asked.id)
+            case frames.DeclineOffer(payload=choice):
+                decline = dispatch.DeclineOffer(
+                    connection.origin(asked.id), self._identity.agent_id, choice.chat_id
+                )
+                connection.tell(self._queue(), decline, asked.id)
             case frames.SetStatus(payload=choice):
                 origin = connection.origin(asked.id)
                 return self._ask_desk(
@@ -113,15 +130,20 @@ class AgentRole:
                 return self._transfer(connection, asked)
             case shared.EndChat() | frames.ReleaseChat() | frames.AddNote():
                 return self._change(connection, asked)
+            case frames.RequestAssist():
+                return self._ask_assist(connection, asked)
+            case frames.WatchChat() | frames.UnwatchChat() | frames.Whisper():
+                self._supervision.check()
+                return self._supervise(connection, asked)
             case _:
-                raise Problem(ErrorCode.UNKNOWN_TYPE, NOT_YET)
+                assert_never(asked)
         return None
 
     def _in_chat(
         self, connection: Connection, asked: shared.SendMessage | shared.Typing | shared.MarkRead
     ) -> Work | None:
         """The frames of every second: at once when we know whose chat it is, as we mostly do."""
-        chat_id = asked.payload.chat_id or self._only_chat(connection)
+        chat_id = asked.payload.chat_id or self._only_chat()
         owner = self._owner_by_chat.get(chat_id)
         if owner is None:
             return self._in_unknown_chat(connection, asked, chat_id)
@@ -176,7 +198,7 @@ class AgentRole:
     async def _transfer(self, connection: Connection, asked: frames.TransferChat) -> None:
         wish = asked.payload
         if wish.to_agent_id is None:
-            raise Problem(ErrorCode.AGENT_NOT_FOUND, NO_TEAMS)
+            return await self._hand_to_team(connection, asked)
         receive = agents.Receive(
             origin=connection.origin(asked.id),
             chat_id=wish.chat_id,
@@ -190,11 +212,30 @@ class AgentRole:
         )
         await connection.ask(self._backstage.ref(agents.KIND, str(wish.to_agent_id)), receive)
 
+    async def _hand_to_team(self, connection: Connection, asked: frames.TransferChat) -> None:
+        wish = asked.payload
+        team_id = wish.to_team_id
+        if team_id is None or team_id not in await self._backstage.known_teams():
+            raise Problem(ErrorCode.AGENT_NOT_FOUND)
+        requeue = conversations.RequeueChat(
+            origin=connection.origin(asked.id),
+            by=self._party,
+            chat_id=wish.chat_id,
+            team_id=team_id,
+            reason=wish.reason,
+            note=wish.note,
+        )
+        conversation = self._conversation(await self._owner(wish.chat_id))
+        outcome = await connection.ask(conversation, requeue)
+        if not isinstance(outcome, conversations.Refusal):
+            result = TransferOutcome(wish.chat_id, "transferred", to_team_id=team_id)
+            connection.say(TransferResult(result, self._backstage.clock.now(), asked.id))
+
     async def _change(
         self, connection: Connection, asked: shared.EndChat | frames.ReleaseChat | frames.AddNote
     ) -> None:
         origin: Origin = connection.origin(asked.id)
-        chat_id = asked.payload.chat_id or self._only_chat(connection)
+        chat_id = asked.payload.chat_id or self._only_chat()
         conversation = self._conversation(await self._owner(chat_id))
         match asked:
             case shared.EndChat():
@@ -211,16 +252,43 @@ class AgentRole:
                     conversations.AddNote(origin, self._party, chat_id, note.content),
                 )
 
+    async def _ask_assist(self, connection: Connection, asked: frames.RequestAssist) -> None:
+        wish = asked.payload
+        assist = agents.Assist(
+            origin=connection.origin(asked.id),
+            chat_id=wish.chat_id,
+            customer_id=await self._owner(wish.chat_id),
+            from_agent_id=self._identity.agent_id,
+            from_agent_name=self._identity.name,
+            is_supervisor=self._is_supervisor,
+            question=wish.question,
+        )
+        await connection.ask(self._backstage.ref(agents.KIND, str(wish.to_agent_id)), assist)
+
+    async def _supervise(
+        self,
+        connection: Connection,
+        asked: frames.WatchChat | frames.UnwatchChat | frames.Whisper,
+    ) -> None:
+        conversation = self._conversation(await self._owner(asked.payload.chat_id))
+        match asked:
+            case frames.WatchChat():
+                await self._supervision.watch(connection, conversation, asked)
+            case frames.UnwatchChat():
+                await self._supervision.unwatch(connection, conversation, asked)
+            case frames.Whisper():
+                await self._supervision.whisper(connection, conversation, asked)
+
     async def _ask_desk(self, connection: Connection, request: Any) -> None:
         await connection.ask(self._ref, request)
 
     # --- finding ----------------------------------------------------------------------------------
 
-    def _only_chat(self, connection: Connection) -> UUID:
-        """The one chat this connection follows; Problem(CHAT_ID_REQUIRED) for none or several."""
-        if len(connection.views) != 1:
+    def _only_chat(self) -> UUID:
+        """The agent's one active chat; Problem(CHAT_ID_REQUIRED) for none or several."""
+        if len(self._own) != 1:
             raise Problem(ErrorCode.CHAT_ID_REQUIRED)
-        return next(iter(connection.views))
+        return next(iter(self._own))
 
     async def _owner(self, chat_id: UUID) -> UUID:
         owner = await self._find_owner(chat_id)

@@ -29,11 +29,15 @@ class _Held(NamedTuple, Generic[F]):
 
 
 class ChatView(Generic[F]):
-    """`floor` < seq <= `head` is what this connection was sent, without a hole."""
+    """`floor` < seq <= `head` is what this connection was sent, without a hole.
 
-    def __init__(self, last_seq: int) -> None:
+    `status` is the last one that went out: the first of them made the view.
+    """
+
+    def __init__(self, last_seq: int, status: F) -> None:
         self.floor = last_seq
         self.head = last_seq
+        self.status = status
         self.is_leaving = False
         """Whether the last status that came said that the chat is no longer followed."""
         self._held: deque[_Held[F]] = deque()
@@ -64,6 +68,7 @@ class ChatView(Generic[F]):
     def _advance(self, held: _Held[F]) -> bool:
         """Whether what has nothing missing before it goes out: a message but once."""
         if held.seq is None:
+            self.status = held.frame
             return True
         is_new = held.seq > self.head
         self.head = max(self.head, held.seq)

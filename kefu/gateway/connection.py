@@ -9,7 +9,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
 from actors import ActorError, Ref, Request
@@ -24,10 +25,30 @@ from kefu.gateway.ports import Backstage
 from kefu.gateway.role import Role
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ERRORS, CloseCode, ErrorCode
-from protocol.server import ChatStatus, Error, Fault, MessageAck, NewMessage, ToWorkbench
+from protocol.customer import Ping, Resume
+from protocol.server import (
+    AiDelta,
+    ChatStatus,
+    Departure,
+    Error,
+    Fault,
+    GoAway,
+    MessageAck,
+    NewMessage,
+    NoteAdded,
+    Read,
+    ToWorkbench,
+    TypingShown,
+    Whispered,
+)
 from protocol.wire import Rejection
 
 Work = Coroutine[Any, Any, None]
+Encode = Callable[[Outgoing], Wire | None]
+# Nobody misses them for long: the next one, or the message itself, says the same.
+EPHEMERAL: Final = frozenset((TypingShown, Read, AiDelta))
+# They mean nothing to a client that has not heard of the chat yet.
+OF_A_KNOWN_CHAT: Final = (TypingShown, Read, AiDelta, NoteAdded, Whispered)
 WRONG_FORMAT = Rejection(
     ErrorCode.INVALID_MESSAGE, "Text frames carry JSON, binary ones MessagePack where agreed."
 )
@@ -37,7 +58,9 @@ log = logging.getLogger("kefu.gateway")
 class Connection:
     """A `Listener` of the hub. `send` writes one frame and may wait; nothing else here does.
 
-    `write_now`, where the transport has it, writes at once or says that it cannot.
+    `write_now`, where the transport has it, writes at once or says that it cannot. `encode` is
+    asked in the order in which frames go out; its None keeps a frame back. `topics` and `rate`
+    replace the role's and the connection's own.
     """
 
     def __init__(
@@ -48,68 +71,72 @@ class Connection:
         send: Callable[[Wire], Awaitable[None]],
         *,
         write_now: Callable[[Wire], bool] | None = None,
+        encode: Encode = Outgoing.json,
         is_binary: bool = False,
+        is_agents: bool = False,
+        topics: tuple[str, ...] | None = None,
+        rate: FrameRate | None = None,
     ) -> None:
         self.id = connection_id
         self.role = role
         self.backstage = backstage
+        self.topics = role.topics if topics is None else topics
+        self.is_agents = is_agents
         self.views: dict[UUID, ChatView[Outgoing]] = {}
+        self.awaited: set[UUID] = set()
+        """Chats whose older messages are to come before anything that follows their status."""
         self.close_code: CloseCode | None = None
         self.is_lost = False
+        self.is_present = False
+        """Whether it was opened: a single request is no presence."""
         self._is_binary = is_binary
+        self._encode = encode
         self._outbox = Outbox(send, write_now)
         self._inbox: deque[Callable[[], Work | None]] = deque()
         self._worker: asyncio.Task[None] | None = None
         now = backstage.clock.monotonic()
-        self._rate = FrameRate(backstage.frame_rate, backstage.frame_burst, now)
+        self._rate = rate or FrameRate(backstage.frame_rate, backstage.frame_burst, now)
         self._invalid = InvalidFrames()
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return self.role.topics
+        self._word_count = 0
+        self._silence = (0, now)
 
     def origin(self, frame_id: str | None = None) -> Origin:
         return Origin(self.id, frame_id)
 
+    def silent_for_s(self, now: float) -> float:
+        """How long neither side said anything, as far as one sees who asks again and again."""
+        if self._silence[0] != self._word_count:
+            self._silence = (self._word_count, now)
+        return now - self._silence[1]
+
     # --- from the client --------------------------------------------------------------------------
 
-    def open(self) -> None:
+    def open(self, greet: Callable[[], Awaitable[None]] | None = None) -> None:
         """Begin to listen, and greet before anything the client says is looked at."""
+        self.is_present = True
         self.backstage.hub.add(self)
-        self._start(self._greet())
+        self._start(self._greet(greet or partial(self.role.greet, self)))
 
-    async def _greet(self) -> None:
+    def visit(self) -> None:
+        """Be where answers are sent to; nobody is greeted, nobody counts as present."""
+        self.backstage.hub.add(self)
+
+    async def _greet(self, greet: Callable[[], Awaitable[None]]) -> None:
         """Who cannot be told how their chats stand would wait for messages in vain: come back."""
         try:
-            await self.role.greet(self)
+            await greet()
         except (ActorError, StoreUnavailable, Problem):
             self.close(CloseCode.OVERLOADED)
+        except Stalled:
+            self.close(CloseCode.SLOW_CONSUMER)
         except Exception:
             log.exception("greeting_failed")
             self.close(CloseCode.OVERLOADED)
 
     def receive(self, data: str | bytes) -> None:
         """Take one frame from the wire."""
-        if self.close_code is not None:
-            return
-        now = self.backstage.clock.monotonic()
-        wait_s = self._rate.take(now)
-        if wait_s:
-            self.error(ErrorCode.RATE_LIMITED, retry_after_s=round(wait_s, 3))
-            self._count_invalid(now)
-            return
-        frame = self._read(data)
-        if isinstance(frame, Rejection):
-            self.error(frame.code, frame.sentence, frame_id=frame.frame_id)
-            self._count_invalid(now)
-            return
-        self.backstage.metrics.note_received(type(frame))
-        if self._worker is None:
-            self._start(self._attempt(frame))
-        elif len(self._inbox) < INBOX_FRAMES:
-            self._inbox.append(lambda: self._attempt(frame))
-        else:
-            self.error(ErrorCode.OVERLOADED, frame_id=frame.id, retry_after_s=1.0)
+        if self.close_code is None:
+            self.take(self._read(data))
 
     def _read(self, data: str | bytes) -> Any:
         """The frame or a Rejection; each connection speaks one format."""
@@ -117,9 +144,39 @@ class Connection:
             return WRONG_FORMAT
         return self.role.read(data)
 
+    def take(self, frame: Any) -> None:
+        """Do what the frame says as soon as its turn comes. A Rejection only counts."""
+        if not isinstance(frame, Ping):
+            self._word_count += 1
+        now = self.backstage.clock.monotonic()
+        wait_s = self._rate.take(now)
+        is_rejected = isinstance(frame, Rejection)
+        frame_id = frame.frame_id if is_rejected else frame.id
+        if wait_s:
+            self.error(ErrorCode.RATE_LIMITED, frame_id=frame_id, retry_after_s=round(wait_s, 3))
+            self._count_invalid(now)
+        elif is_rejected:
+            self.error(frame.code, frame.sentence, frame_id=frame_id)
+            self._count_invalid(now)
+        else:
+            self.backstage.metrics.note_received(type(frame))
+            self._enqueue(frame)
+
+    def _enqueue(self, frame: Any) -> None:
+        if self._worker is None:
+            self._start(self._attempt(frame))
+        elif len(self._inbox) < INBOX_FRAMES:
+            self._inbox.append(lambda: self._attempt(frame))
+        else:
+            self.error(ErrorCode.OVERLOADED, frame_id=frame.id, retry_after_s=1.0)
+
     def _attempt(self, frame: Any) -> Work | None:
         try:
-            work = self.role.handle(self, frame)
+            if isinstance(frame, Resume):  # the same for everybody
+                point = frame.payload
+                work: Work | None = replay.resume(self, point.chat_id, point.last_seq, frame.id)
+            else:
+                work = self.role.handle(self, frame)
         except Problem as problem:
             self._tell(problem, frame.id)
             return None
@@ -159,17 +216,29 @@ class Connection:
         finally:
             self._worker = None
 
+    async def settled(self) -> None:
+        """Return when everything taken so far is done, but for answers that are still to come."""
+        while self._worker is not None:
+            await asyncio.wait([self._worker])
+
     # --- to the client ----------------------------------------------------------------------------
 
     def deliver(self, outgoing: Outgoing) -> None:
         """Take a frame of the hub, in the chat's order if it belongs to one."""
+        self._word_count += 1
         frame = outgoing.frame
         if isinstance(frame, NewMessage | MessageAck):
             self._deliver_counted(outgoing, frame)
         elif isinstance(frame, ChatStatus):
             self._deliver_status(self.role.decorate(frame), outgoing)
-        else:
+        elif self._makes_sense(frame):
             self.put(outgoing)
+
+    def _makes_sense(self, frame: ToWorkbench) -> bool:
+        """The first a client hears of a chat is its status."""
+        is_answer = frame.reply_to is not None
+        known = not isinstance(frame, OF_A_KNOWN_CHAT) or frame.payload.chat_id in self.views
+        return is_answer or known
 
     def _deliver_counted(self, outgoing: Outgoing, frame: NewMessage | MessageAck) -> None:
         view = self.views.get(frame.payload.chat_id)
@@ -184,12 +253,14 @@ class Connection:
         state = frame.payload
         if frame is not outgoing.frame:
             outgoing = Outgoing(frame)
-        is_ours = self.role.follows(state)
+        is_ours = bool(self.topics) and self.role.follows(state)
         view = self.views.get(state.chat_id)
         if view is None:
-            if is_ours:
-                self.views[state.chat_id] = ChatView(state.last_seq)
             self.put(outgoing)
+            if is_ours:
+                view = self.views[state.chat_id] = ChatView(state.last_seq, outgoing)
+                if state.chat_id in self.awaited:
+                    view.hold()
             return
         self._follow(view.admit_status(state.last_seq, outgoing), view, state.chat_id, outgoing)
         view.is_leaving = not is_ours
@@ -227,9 +298,17 @@ class Connection:
         """Queue it for the client; one that is too slow is let go."""
         if self.close_code is not None:
             return
-        if self._outbox.put(self._wire(outgoing)):
+        if type(outgoing.frame) in EPHEMERAL and self._outbox.is_crowded:
+            self.backstage.metrics.shed_count += 1
+            return
+        wire = self._encode(outgoing)
+        if wire is not None:
             self.backstage.metrics.sent_count += 1
-        else:
+            self.push(wire)
+
+    def push(self, wire: Wire) -> None:
+        """Queue what is no frame, a heartbeat perhaps."""
+        if self.close_code is None and not self._outbox.put(wire):
             self.close(CloseCode.SLOW_CONSUMER)
 
     def say(self, frame: ToWorkbench) -> None:
@@ -237,8 +316,13 @@ class Connection:
 
     async def say_patiently(self, frame: ToWorkbench) -> None:
         """For long replays: as fast as the client reads. Raises Stalled."""
-        await self._outbox.put_patiently(self._wire(Outgoing(frame)))
-        self.backstage.metrics.sent_count += 1
+        await self._outbox.wait_for_room()
+        self.say(frame)
+
+    def announce_end(self, after_s: float) -> None:
+        """Say when this connection will be closed, so that the client can move before that."""
+        departure = Departure(reconnect_after_ms=int(after_s * 1000))
+        self.say(GoAway(departure, self.backstage.clock.now()))
 
     def error(
         self,
@@ -261,9 +345,6 @@ class Connection:
         """A bug of ours: in the log with its place, to the client as what it is."""
         log.exception("frame_failed")
         self.error(ErrorCode.INTERNAL, frame_id=frame_id)
-
-    def _wire(self, outgoing: Outgoing) -> Wire:
-        return outgoing.msgpack() if self._is_binary else outgoing.json()
 
     # --- actors -----------------------------------------------------------------------------------
 
@@ -306,6 +387,7 @@ class Connection:
     def leave(self) -> None:
         """Stop listening. The last step, always."""
         self.backstage.hub.remove(self)
-        self.role.leave(self)
+        if self.is_present:
+            self.role.leave(self)
         if self._worker is not None:
             self._worker.cancel()

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from kefu.agents.tokens import CustomerIdentity
 from kefu.conversations import messages as conversations
 from kefu.delivery import Origin, customer_topic
-from kefu.gateway import replay
 from kefu.gateway.connection import Connection
 from kefu.gateway.ports import Backstage
 from protocol import customer as frames
@@ -75,6 +74,7 @@ class CustomerRole:
 
     def handle(self, connection: Connection, frame: Any) -> Work | None:
         asked: frames.FromCustomer = frame
+        assert not isinstance(asked, frames.Resume), "the connection sees to that"
         origin = connection.origin(asked.id)
         match asked:
             case frames.SendMessage(payload=sent):
@@ -92,8 +92,6 @@ class CustomerRole:
             case frames.Ping():
                 connection.say(Pong(self._backstage.clock.now(), reply_to=asked.id))
                 return None
-            case frames.Resume(payload=point):
-                return replay.resume(connection, point.chat_id, point.last_seq)
             case _:
                 return self._ask(connection, self._request(origin, asked))
 

@@ -1,4 +1,7 @@
-"""How long HTTP calls take, by route and status. Sockets are counted elsewhere."""
+"""How long HTTP calls take, by route and status. Sockets are counted elsewhere.
+
+A stream of events is as long as its client stays: what counts of it is the time to its beginning.
+"""
 
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,19 +21,22 @@ class HttpMetrics:
             await self._app(scope, receive, send)
             return
         started = self._clock.monotonic()
-        status = 500
+        status, took_s = 500, None
 
-        async def note_status(message: Message) -> None:
-            nonlocal status
+        async def note_start(message: Message) -> None:
+            nonlocal status, took_s
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if (b"content-type", b"text/event-stream") in message.get("headers", ()):
+                    took_s = self._clock.monotonic() - started
             await send(message)
 
         try:
-            await self._app(scope, receive, note_status)
+            await self._app(scope, receive, note_start)
         finally:
             # the route's own path, never the one that was asked for: labels must be few
             route = scope.get("route")
             label = route.path if isinstance(route, Route) else "other"
-            took_s = self._clock.monotonic() - started
+            if took_s is None:
+                took_s = self._clock.monotonic() - started
             self._metrics.http_seconds.labels(label, str(status)).observe(took_s)

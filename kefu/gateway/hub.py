@@ -27,6 +27,8 @@ class Hub:
     def __init__(self) -> None:
         self._by_id: dict[str, Listener] = {}
         self._by_topic: dict[str, dict[str, Listener]] = {}
+        self._extra: dict[str, set[str]] = {}
+        """Topics that connections listen to beyond their own, by connection."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -45,11 +47,28 @@ class Hub:
 
     def remove(self, listener: Listener) -> None:
         self._by_id.pop(listener.id, None)
-        for topic in listener.topics:
-            listeners = self._by_topic.get(topic, {})
-            listeners.pop(listener.id, None)
-            if not listeners:
-                self._by_topic.pop(topic, None)
+        for topic in (*listener.topics, *self._extra.pop(listener.id, ())):
+            self._leave(listener, topic)
+
+    def listen(self, listener: Listener, topic: str) -> None:
+        """Have it hear one topic more, until `unlisten` or `remove`; nothing for who has gone."""
+        if listener.id in self._by_id and topic not in listener.topics:
+            self._by_topic.setdefault(topic, {})[listener.id] = listener
+            self._extra.setdefault(listener.id, set()).add(topic)
+
+    def unlisten(self, listener: Listener, topic: str) -> None:
+        extra = self._extra.get(listener.id, set())
+        if topic in extra:
+            extra.remove(topic)
+            if not extra:
+                del self._extra[listener.id]
+            self._leave(listener, topic)
+
+    def _leave(self, listener: Listener, topic: str) -> None:
+        listeners = self._by_topic.get(topic, {})
+        listeners.pop(listener.id, None)
+        if not listeners:
+            self._by_topic.pop(topic, None)
 
     def publish(
         self, topics: tuple[str, ...], frame: ToWorkbench, *, skip: Origin | None = None
@@ -71,9 +90,10 @@ class Hub:
             listener.deliver(Outgoing(frame))
 
     def _on(self, topics: tuple[str, ...]) -> Iterable[Listener]:
-        if len(topics) == 1:
-            return tuple(self._by_topic.get(topics[0], {}).values())
+        """Each once. Most topics of a chat have nobody or one: nothing is merged for those."""
         found: dict[str, Listener] = {}
         for topic in topics:
-            found.update(self._by_topic.get(topic, {}))
+            here = self._by_topic.get(topic)
+            if here is not None:
+                found = {**found, **here} if found else here
         return tuple(found.values())

@@ -54,17 +54,18 @@ class Metrics:
         for part in (ProcessCollector, PlatformCollector, GCCollector):
             part(registry=self.registry)
         self.connections = Gauge(
-            "kefu_connections", "Open sockets.", ["role"], registry=self.registry
+            "kefu_connections", "Open sockets and streams.", ["role"], registry=self.registry
         )
         # counted for every frame, so without the lock of a Counter; read when somebody looks
         self.sent_count = 0
+        self.shed_count = 0
         self._received_counts: dict[type[Struct], int] = {}
         self.add_live(self._frames)
         self.errors = Counter(
             "kefu_errors", "Errors told to clients.", ["code"], registry=self.registry
         )
         self.closed = Counter(
-            "kefu_connections_closed", "Sockets closed by kefu.", ["code"], registry=self.registry
+            "kefu_connections_closed", "Closed by kefu.", ["code"], registry=self.registry
         )
         self.commit_seconds = Histogram(
             "kefu_commit_seconds", "Time of one commit.", buckets=SECONDS, registry=self.registry
@@ -92,6 +93,7 @@ class Metrics:
 
     def _frames(self) -> Iterable[Reading]:
         yield Reading("kefu_frames_sent_total", "Frames to clients.", {}, self.sent_count)
+        yield Reading("kefu_frames_shed_total", "Frames spared slow clients.", {}, self.shed_count)
         for kind, count in self._received_counts.items():
             labels = {"type": str(kind.__struct_config__.tag)}
             yield Reading("kefu_frames_received_total", "Frames from clients.", labels, count)

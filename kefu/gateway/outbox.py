@@ -47,7 +47,7 @@ class Stalled(Exception):
 
 
 class Outbox:
-    """`put` from anywhere; one task runs `write`; one at a time may `put_patiently`."""
+    """`put` from anywhere; one task runs `write`; one at a time may `wait_for_room`."""
 
     def __init__(
         self,
@@ -82,19 +82,19 @@ class Outbox:
         is_next = not self._queue and self._sending_since is None
         return is_next and self._write_now is not None and self._write_now(wire)
 
-    async def put_patiently(self, wire: Wire) -> None:
-        """Queue it as soon as half the outbox is free. Raises Stalled when that takes too long."""
-        while not self._is_sealed and not self._has_room():
+    async def wait_for_room(self) -> None:
+        """Until it is not crowded, or sealed. Raises Stalled when that takes too long."""
+        while not self._is_sealed and self.is_crowded:
             self._room = asyncio.get_running_loop().create_future()
             try:
                 await asyncio.wait_for(self._room, SEND_WITHIN_S)
             except TimeoutError:
                 raise Stalled from None
-        if not self.put(wire):
-            raise Stalled
 
-    def _has_room(self) -> bool:
-        return len(self._queue) <= OUTBOX_FRAMES // 2 and self._bytes <= OUTBOX_BYTES // 2
+    @property
+    def is_crowded(self) -> bool:
+        """Whether half of it or more is taken."""
+        return len(self._queue) >= OUTBOX_FRAMES // 2 or self._bytes >= OUTBOX_BYTES // 2
 
     def seal(self, *, drop: bool = False) -> None:
         """Write what is queued, or drop it and give up what is being sent; then `write` ends."""
@@ -130,7 +130,7 @@ class Outbox:
                     self._watch = loop.call_later(SEND_WITHIN_S, self._look_at_send)
                 await self._send(wire)
                 self._sending_since = None
-                if self._room is not None and self._has_room():
+                if self._room is not None and not self.is_crowded:
                     _wake(self._room)
             if self._is_sealed:
                 return

@@ -1,6 +1,6 @@
 """What every connection shares: where messages go, what is read, how time and limits come in."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,9 +18,13 @@ class ChatReader(Chats, Protocol):
         """The customer whose chat this is."""
         ...
 
+    async def active(self, agent_id: UUID) -> dict[UUID, UUID]:
+        """The chats this agent is in charge of: chat id to customer id."""
+        ...
+
 
 class Backstage(Struct, frozen=True):
-    """`ref(kind, key)` addresses any actor."""
+    """`ref(kind, key)` addresses any actor, `known_teams` reads the ids of all teams."""
 
     hub: Hub
     ref: Callable[[str, str], Ref[Any]]
@@ -29,3 +33,4 @@ class Backstage(Struct, frozen=True):
     metrics: Metrics
     frame_rate: float
     frame_burst: float
+    known_teams: Callable[[], Awaitable[frozenset[UUID]]]

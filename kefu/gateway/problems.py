@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
@@ -85,6 +85,11 @@ async def _unavailable(_request: Request, _error: Exception) -> Response:
     return response_of(Problem(ErrorCode.OVERLOADED, retry_after_s=1.0))
 
 
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Nobody reads this: the client left in the middle of its own request."""
+    return Response(status_code=400)
+
+
 async def _bug(request: Request, error: Exception) -> Response:
     log.error("request_failed", exc_info=error, extra={"path": request.url.path})
     return response_of(Problem(ErrorCode.INTERNAL))
@@ -94,5 +99,6 @@ EXCEPTION_HANDLERS: Final[dict[int | type[Exception], ExceptionHandler]] = {
     Problem: _problem,
     HTTPException: _http,
     StoreUnavailable: _unavailable,
+    ClientDisconnect: _gone,
     Exception: _bug,
 }

@@ -35,7 +35,10 @@ class Role(Protocol):
         ...
 
     def handle(self, connection: Connection, frame: Any) -> Coroutine[Any, Any, None] | None:
-        """Do what the frame says at once, or return the work to wait for. May raise Problem."""
+        """Do what the frame says at once, or return the work to wait for. May raise Problem.
+
+        Every frame but `resume`, which means the same for everybody.
+        """
         ...
 
     def decorate(self, status: ChatStatus) -> ChatStatus:

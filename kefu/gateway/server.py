@@ -27,6 +27,9 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # who is accepted inherits it: finds dead streams
+        unheard_ms = int(HEARTBEAT_S * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unheard_ms)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)
@@ -51,8 +54,9 @@ async def run(
     trusted_proxies: Sequence[str],
     stop_within_s: float,
     on_ready: Callable[[str], Awaitable[None]],
+    on_stop: Callable[[], Awaitable[None]],
 ) -> None:
-    """Serve until SIGINT or SIGTERM; a second one does not wait for anybody."""
+    """Serve until SIGINT or SIGTERM, and first of all `on_stop`; a second one waits for nobody."""
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -72,7 +76,7 @@ async def run(
     gc.freeze()  # what was made to start with stays; the collector need not look at it again
     gc.set_threshold(GC_THRESHOLD)
     server = _Server(config, on_ready=lambda: on_ready(url_of(listener)))
-    async with _stopped_by_signals(server):
+    async with _stopped_by_signals(server, on_stop, stop_within_s):
         await server.serve(sockets=[listener])
 
 
@@ -93,12 +97,23 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _stopped_by_signals(server: _Server) -> AsyncIterator[None]:
+async def _stopped_by_signals(
+    server: _Server, on_stop: Callable[[], Awaitable[None]], within_s: float
+) -> AsyncIterator[None]:
+    async def stop() -> None:
+        began = anyio.current_time()
+        with anyio.move_on_after(within_s):
+            await on_stop()
+        left_s = began + within_s - anyio.current_time()
+        server.config.timeout_graceful_shutdown = max(1, int(left_s))
+        server.should_exit = True
+
     async def watch() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            await anext(signals)
+            tasks.start_soon(stop)
             async for _signal in signals:
-                server.force_exit = server.should_exit
-                server.should_exit = True
+                server.should_exit = server.force_exit = True
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)

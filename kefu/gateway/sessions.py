@@ -37,6 +37,8 @@ async def watch_sessions(hub: Hub, ended: Ended) -> None:
                 close_session(hub, session_id)
         except StoreUnavailable:
             log.warning("sessions_unchecked")
+        except Exception:  # a bug of ours must not end the server with it
+            log.exception("session_check_failed")
 
 
 def _open_sessions(hub: Hub) -> frozenset[UUID]:

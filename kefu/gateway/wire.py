@@ -12,7 +12,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 FAREWELL_S: Final = 5.0
 # What strangers can make uvicorn log as often as they like; each is answered on the wire.
-_NOISE: Final = ("Invalid UTF-8 sequence", "Invalid HTTP request", "Unsupported upgrade request")
+_NOISE: Final = (
+    "Invalid UTF-8 sequence",
+    "Invalid HTTP request",
+    "Unsupported upgrade request",
+    "ASGI callable returned without completing response",  # a stream's client that read nothing
+)
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

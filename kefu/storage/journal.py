@@ -68,13 +68,18 @@ class _Waiting:
 
 
 class Journal:
-    """Start it with `run()` in a task of its own. `on_commit(rows, seconds)` feeds the metrics."""
+    """Start it with `run()` in a task of its own. `on_commit(rows, seconds)` feeds the metrics.
+
+    `on_doubt(slots)` is called before an entry that was tried is refused without anybody knowing
+    whether it was written, and before one is refused as Fenced: see cluster/slots.py.
+    """
 
     def __init__(
         self,
         connect: Connect,
         *,
         on_commit: Callable[[int, float], None] = lambda _rows, _s: None,
+        on_doubt: Callable[[frozenset[int]], None] = lambda _slots: None,
         retry_for_s: float = RETRY_FOR_S,
         commit_timeout_s: float = COMMIT_TIMEOUT_S,
     ) -> None:
@@ -82,6 +87,7 @@ class Journal:
         self._retry_for_s = retry_for_s
         self._commit_timeout_s = commit_timeout_s
         self._on_commit = on_commit
+        self._on_doubt = on_doubt
         self._queue: deque[_Waiting] = deque()
         self._batch: list[_Waiting] = []
         self._wakeup = asyncio.Event()
@@ -126,12 +132,19 @@ class Journal:
             self._drop_connection()
 
     def _take_batch(self) -> list[_Waiting]:
-        batch, rows = [], 0
+        """A guarded entry (they are rare) goes alone: its claims must hold together."""
+        batch: list[_Waiting] = []
+        rows = 0
         while self._queue and rows < BATCH_ROWS:
+            if batch and self._queue[0].entry.guards:
+                break
             waiting = self._queue.popleft()
-            if not waiting.done.done():  # whoever gave up waiting wants nothing written
-                rows += waiting.entry.row_count
-                batch.append(waiting)
+            if waiting.done.done():  # whoever gave up waiting wants nothing written
+                continue
+            rows += waiting.entry.row_count
+            batch.append(waiting)
+            if waiting.entry.guards:
+                break
         return batch
 
     async def _write_batch(self) -> None:
@@ -188,8 +201,10 @@ class Journal:
         held = await _write(connection, [w.entry for w in batch], self._commit_timeout_s)
         self._on_commit(sum(w.entry.row_count for w in batch), loop.time() - started)
         for waiting in batch:
-            claim = (waiting.entry.slot, waiting.entry.epoch)
-            _finish(waiting, None if claim in held else Fenced())
+            lost = [slot for slot, epoch in waiting.entry.claims if (slot, epoch) not in held]
+            if lost:
+                self._on_doubt(frozenset(lost))
+            _finish(waiting, Fenced() if lost else None)
 
     async def _settle_written(
         self, connection: Connection, batch: list[_Waiting]
@@ -216,6 +231,9 @@ class Journal:
     def _drop_expired(self) -> None:
         oldest = asyncio.get_running_loop().time() - self._retry_for_s
         expired = [waiting for waiting in self._batch if waiting.since <= oldest]
+        doubtful = frozenset(slot for w in expired for slot, _ in w.entry.claims)
+        if doubtful:
+            self._on_doubt(doubtful)
         while self._queue and self._queue[0].since <= oldest:
             expired.append(self._queue.popleft())
         self._give_up(expired, StoreUnavailable(UNKNOWN_OUTCOME))
@@ -241,7 +259,8 @@ async def _write(
     """Write all entries in one statement; the claims that held (the others wrote nothing)."""
     claims: dict[int, int] = {}
     for entry in entries:
-        claims[entry.slot] = max(entry.epoch, claims.get(entry.slot, 0))
+        for slot, epoch in entry.claims:
+            claims[slot] = max(epoch, claims.get(slot, 0))
     current = [entry for entry in entries if claims[entry.slot] == entry.epoch]
     # the latest row of a chat stands for all of the batch
     chats = {row.id: (entry.slot, row) for entry in current for row in entry.chats}
@@ -254,6 +273,7 @@ async def _write(
         *_columns(list(chats.values()), ChatRow),
         *_columns(messages, MessageRow),
         *_columns(events, EventRow),
+        any(entry.guards for entry in entries),
         timeout=timeout_s,
     )
     return {(record["slot"], claims[record["slot"]]) for record in held}
@@ -262,7 +282,7 @@ async def _write(
 def _columns(rows: Sequence[tuple[int, Any]], kind: type[Any]) -> list[list[Any]]:
     """The rows turned on their side, the slot of each first: one array for every parameter."""
     if not rows:
-        return [[] for _ in range(1 + len(msgspec.structs.fields(kind)))]
+        return [[] for _ in range(1 + len(kind.__struct_fields__))]
     columns = zip(*((slot, *msgspec.structs.astuple(row)) for slot, row in rows), strict=True)
     return [list(column) for column in columns]
 

@@ -28,6 +28,7 @@ class ChatRow(Struct, frozen=True):
     ended_at: datetime | None
     rating: int | None
     feedback: str | None
+    team_id: UUID | None
 
 
 class MessageRow(Struct, frozen=True):
@@ -58,13 +59,23 @@ class EventRow(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """What one decision (or one batch of them) makes durable: all of it or nothing."""
+    """What one decision (or one batch of them) makes durable: all of it or nothing.
+
+    `guards` are slots beside its own, with their epochs, that must still be held for it: whoever
+    decided on the strength of what lives there (an agent's free place) must be who still may.
+    """
 
     slot: int
     epoch: int
     chats: tuple[ChatRow, ...] = ()
     messages: tuple[MessageRow, ...] = ()
     events: tuple[EventRow, ...] = ()
+    guards: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def claims(self) -> tuple[tuple[int, int], ...]:
+        """Every (slot, epoch) it stands on."""
+        return ((self.slot, self.epoch), *self.guards)
 
     @property
     def row_count(self) -> int:

@@ -108,7 +108,7 @@ class Office:
 
     def __post_init__(self) -> None:
         self.signed_out: list[UUID] = []
-        self.changed: list[Agent] = []
+        self.changed: list[UUID] = []
         self.tokens = tokens_of(self.clock)
         self.accounts = Accounts(
             self.pool,

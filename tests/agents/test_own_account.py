@@ -59,7 +59,7 @@ async def test_name_and_picture_change_and_nothing_else_does(
         "agent",
     )
     assert told["permissions"]
-    assert [agent.name for agent in office.changed] == ["林美"]
+    assert office.changed == [lin.agent.id]
     entry = await office.last_entry()
     assert entry.before == {"name": "Lin Mei", "avatar_url": None}
     assert entry.after == {"name": "林美", "avatar_url": "https://shop.example/lin.png"}

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from kefu.agents.staff.teams import TEAM_LIMIT
+from kefu.agents.staff.teams import TEAM_LIMIT, known_teams
 from kefu.audit.messages import SYSTEM
 from kefu.errors import Problem
 from kefu.storage.database import connected
@@ -69,6 +69,26 @@ async def test_a_name_is_taken_whatever_its_case(
     assert [team.name for team in await office.teams.list()] == ["Returns", "Sales"]
     own = await client.put(f"/api/teams/{other.id}", json={"name": "SALES"}, headers=boss)
     assert own.json()["data"]["name"] == "SALES"
+
+
+async def test_who_comes_to_a_team_or_leaves_it_is_told_of(office: Office) -> None:
+    agents = [(await office.create(name, "A")).id for name in ("mei", "wu", "zhao")]
+    team = await office.teams.create(SYSTEM, "Returns")
+    assert office.changed == []
+    await office.teams.set_members(SYSTEM, team.id, agents[:2])
+    assert office.changed == sorted(agents[:2])
+    office.changed.clear()
+    await office.teams.set_members(SYSTEM, team.id, agents[1:])
+    assert office.changed == sorted([agents[0], agents[2]])
+    office.changed.clear()
+    await office.teams.delete(SYSTEM, team.id)
+    assert office.changed == sorted(agents[1:])
+    assert await known_teams(office.pool) == set()
+
+
+async def test_the_teams_there_are_are_known(office: Office) -> None:
+    made = {(await office.teams.create(SYSTEM, name)).id for name in ("Returns", "Sales")}
+    assert await known_teams(office.pool) == made
 
 
 async def test_members_are_active_agents(office: Office) -> None:

@@ -15,7 +15,7 @@ await run(async (stage) => {
 
   const refused = await Promise.any(
     agents.map(async (agent, index) => {
-      await agent.locator('.n-message').filter({ hasText: '接管' }).waitFor()
+      await agent.locator('.n-message').filter({ hasText: /接管|接手/ }).waitFor()
       return index
     }),
   )

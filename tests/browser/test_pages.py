@@ -12,7 +12,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.server import People
+from kefu.storage.embedded import Stores
+from tests.server import People, people_of, running
 
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "kefu" / "web"
@@ -68,6 +69,18 @@ async def test_of_two_agents_who_accept_one_is_told_that_the_other_was_first(
 
 async def test_a_transferred_chat_keeps_its_messages(own_people: People) -> None:
     await tell("transfer", own_people, "zhang", "li")
+
+
+async def test_a_waiting_chat_is_offered_to_one_agent_and_then_to_the_next(
+    stores: Stores, database: str
+) -> None:
+    variables = {
+        "KEFU_DATABASE_URL": database,
+        "KEFU_REDIS_URL": stores.redis_url,
+        "KEFU_ASSIGNMENT_MODE": "round_robin",
+    }
+    async with running(variables) as server, people_of(server, database) as people:
+        await tell("offer", people, "zhang", "li")
 
 
 async def test_everything_can_be_done_from_the_keyboard(own_people: People) -> None:

@@ -2,12 +2,15 @@
 
 from uuid import UUID
 
+from kefu.conversations.chat import Chat
 from kefu.conversations.commands import (
     Accept,
     AddNote,
+    AskAssist,
     CallHuman,
     Command,
     End,
+    EndSilent,
     Open,
     Rate,
     Refusal,
@@ -17,10 +20,13 @@ from kefu.conversations.commands import (
     Speak,
     TakeOver,
     Transfer,
+    Unwatch,
+    Watch,
+    Whisper,
 )
 from kefu.conversations.events import Event
 from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Party
-from kefu.conversations.state import Chat, decide, evolve
+from kefu.conversations.state import decide, evolve
 
 CUSTOMER = Customer(UUID(int=1), "c-1", "王小明")
 OWNER = Party("customer", CUSTOMER.id, CUSTOMER.name)
@@ -68,8 +74,8 @@ def transfer(by: Party, to_agent: Party) -> Transfer:
     return Transfer(by, seat(to_agent), NOON)
 
 
-def requeue(by: Party) -> Requeue:
-    return Requeue(by, NOON)
+def requeue(by: Party, team_id: UUID | None = None) -> Requeue:
+    return Requeue(by, NOON, team_id=team_id)
 
 
 def release(by: Party) -> Release:
@@ -86,6 +92,28 @@ def rate(by: Party = OWNER, rating: int = 5) -> Rate:
 
 def add_note(by: Party) -> AddNote:
     return AddNote(by, "老客户", NOON)
+
+
+def whisper(by: Party) -> Whisper:
+    return Whisper(by, "先道歉", NOON)
+
+
+def ask_assist(by: Party, colleague: Party = MIN) -> AskAssist:
+    assert colleague.id is not None
+    return AskAssist(by, colleague.id, "能退吗", NOON)
+
+
+def watch(by: Party) -> Watch:
+    return Watch(by, NOON)
+
+
+def unwatch(by: Party) -> Unwatch:
+    return Unwatch(by, NOON)
+
+
+def end_silent(chat: Chat) -> EndSilent:
+    """As the chat stands now."""
+    return EndSilent(chat.seq, chat.log_id, NOON)
 
 
 def after(*commands: Command) -> Chat:

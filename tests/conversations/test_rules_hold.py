@@ -7,10 +7,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from kefu.conversations.commands import Command, Refusal
-from kefu.conversations.events import Event, Rated, Spoken, Transition
+from kefu.conversations.chat import Chat
+from kefu.conversations.commands import Command, EndSilent, Refusal
+from kefu.conversations.events import Event, Rated, Spoken, Transition, Unwatched, Watched
 from kefu.conversations.parties import Party
-from kefu.conversations.state import Chat, decide, evolve
+from kefu.conversations.state import decide, evolve
 from protocol.codes import ErrorCode
 from tests.conversations import cast
 
@@ -34,6 +35,7 @@ class Chats(RuleBasedStateMachine):
         self.history: list[Event] = []
         self.spoken_count = 0
         self.logged_count = 0
+        self.unseen_count = 0
         self.rated_count = 0
         self.opened_count = 0
 
@@ -51,12 +53,16 @@ class Chats(RuleBasedStateMachine):
             assert before is None or before.phase == "closed"
             assert chat.phase == "bot_active"
             self.history, self.spoken_count, self.logged_count, self.rated_count = [], 0, 0, 0
+            self.unseen_count = 0
         elif before.phase != chat.phase:
             assert chat.phase in MAY_FOLLOW[before.phase]
         self.history.append(event)
         if isinstance(event, Spoken):
             self.spoken_count += 1
             assert event.seq == self.spoken_count
+        elif isinstance(event, Watched | Unwatched):
+            self.unseen_count += 1
+            assert event.log_id == -self.unseen_count
         else:
             self.logged_count += 1
             assert event.log_id == self.logged_count
@@ -165,6 +171,51 @@ class Chats(RuleBasedStateMachine):
         if by.kind != "agent":
             assert self.chat is before
 
+    @rule(by=ANYBODY)
+    def whisper(self, by: Party) -> None:
+        self.supervisors_only(by, cast.whisper(by))
+
+    @rule(by=ANYBODY)
+    def watch(self, by: Party) -> None:
+        self.supervisors_only(by, cast.watch(by))
+
+    @rule(by=ANYBODY)
+    def unwatch(self, by: Party) -> None:
+        self.supervisors_only(by, cast.unwatch(by))
+
+    def supervisors_only(self, by: Party, command: Command) -> None:
+        before = self.chat
+        self.attempt_as(by, command)
+        if by is not cast.SUPERVISOR:
+            assert self.chat is before
+        if before is not None and self.chat is not before:  # who is in charge stays so
+            assert self.chat is not None
+            assert (self.chat.phase, self.chat.agent) == (before.phase, before.agent)
+
+    @rule(by=ANYBODY)
+    def ask_for_assistance(self, by: Party) -> None:
+        before = self.chat
+        self.attempt_as(by, cast.ask_assist(by))
+        agent = before.agent if before is not None else None
+        if by is not cast.SUPERVISOR and not (agent is not None and agent.id == by.id):
+            assert self.chat is before
+
+    @rule(is_seq_old=st.booleans(), is_log_old=st.booleans())
+    def end_when_silent(self, is_seq_old: bool, is_log_old: bool) -> None:
+        before = self.chat
+        seen = EndSilent(
+            (before.seq if before else 0) - is_seq_old,
+            (before.log_id if before else 0) - is_log_old,
+            cast.NOON,
+        )
+        self.attempt(seen)
+        has_moved = is_seq_old or is_log_old
+        if before is None or before.phase in ("pending_manual", "closed") or has_moved:
+            assert self.chat is before
+        else:
+            assert self.chat is not None
+            assert self.chat.phase == "closed"
+
     @invariant()
     def an_agent_is_there_exactly_while_a_human_is_in_charge(self) -> None:
         if self.chat is not None:
@@ -176,6 +227,7 @@ class Chats(RuleBasedStateMachine):
     def heads_count_what_happened(self) -> None:
         if self.chat is not None:
             assert (self.chat.seq, self.chat.log_id) == (self.spoken_count, self.logged_count)
+            assert self.chat.unseen_id == -self.unseen_count
             assert self.rated_count <= 1
             assert (self.chat.rating is not None) == (self.rated_count == 1)
 
@@ -218,7 +270,9 @@ def test_the_bot_is_refused_while_a_person_is_awaited_or_there() -> None:
 
 def test_a_second_agent_is_refused_and_told_by_whom() -> None:
     refusal = cast.refusal_of(cast.after(WAITING, cast.accept(cast.KE)), cast.accept(cast.FU))
-    assert refusal == Refusal(ErrorCode.ALREADY_TAKEN, "小可 has taken this chat.")
+    assert refusal == Refusal(
+        ErrorCode.ALREADY_TAKEN, "小可 has taken this chat.", cast.seat(cast.KE), cast.NOON
+    )
 
 
 def test_accepting_twice_changes_nothing_and_is_no_error() -> None:

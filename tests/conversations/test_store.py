@@ -9,17 +9,19 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Command
 from kefu.conversations.keys import Known
 from kefu.conversations.reads import ReadMarks
 from kefu.conversations.slots import slot_of
-from kefu.conversations.state import Chat
 from kefu.conversations.store import PostgresChats
 from kefu.conversations.turn import Step, Turn
 from kefu.storage.database import DatabasePool
 from kefu.storage.journal import Journal
 from kefu.storage.ownership import claim_slots
 from tests.conversations import cast
+
+TEAM = UUID(int=51)
 
 
 class Writer:
@@ -72,11 +74,32 @@ LIVES: dict[str, tuple[Command, ...]] = {
         cast.accept(cast.KE),
         cast.transfer(cast.KE, cast.FU),
     ),
+    # of a team that is not there at all: the journal must be able to write
+    "handed to a team": (
+        cast.opening(wants_human=True),
+        cast.accept(cast.KE),
+        cast.requeue(cast.KE, TEAM),
+    ),
+    "taken from a team and passed on": (
+        cast.opening(wants_human=True),
+        cast.accept(cast.KE),
+        cast.requeue(cast.KE, TEAM),
+        cast.accept(cast.FU),
+        cast.transfer(cast.FU, cast.KE),
+    ),
     "released": (
         cast.opening(wants_human=True),
         cast.accept(cast.KE),
         cast.release(cast.KE),
         cast.add_note(cast.KE),
+    ),
+    "watched, whispered in and asked about": (
+        cast.opening(wants_human=True),
+        cast.accept(cast.KE),
+        cast.watch(cast.SUPERVISOR),
+        cast.whisper(cast.SUPERVISOR),
+        cast.ask_assist(cast.KE),
+        cast.unwatch(cast.SUPERVISOR),
     ),
     "ended and rated": (
         cast.opening(wants_human=True),
@@ -100,6 +123,18 @@ async def test_a_chat_is_read_back_as_it_was(
     assert [chat.chat_id for chat in await chats.waiting()] == (
         [written.chat_id] if written.phase == "pending_manual" else []
     )
+
+
+@pytest.mark.parametrize("life", LIVES)
+async def test_a_chat_that_is_written_step_by_step_is_the_same(
+    life: str, chats: PostgresChats, writer: Writer
+) -> None:
+    written = None
+    for command in LIVES[life]:
+        written = await writer.write(written, command)
+        stored = await chats.latest(cast.CUSTOMER.id)
+        assert stored is not None
+        assert stored.chat == written
 
 
 async def test_the_open_chat_is_the_latest_even_when_the_clock_was_set_back(

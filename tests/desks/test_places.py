@@ -140,7 +140,7 @@ async def test_a_released_chat_frees_the_place_and_leaves_the_queue(shop: Shop) 
     await ke.accept(*first)
     release = conversations.ReleaseChat(ke.line.origin(), ke.party, first[0])
     await first[1].ref.ask(release, within=30)
-    shop.queue().tell(dispatch.SubscribeFeed(ke.line.origin("q")))
+    shop.queue().tell(dispatch.SubscribeFeed(ke.line.origin("q"), ke.id))
     await settled()
     waiting = {item.chat_id for item in ke.line.heard("queue_snapshot")[-1].waiting}
     assert ke.presence().active_count == 0

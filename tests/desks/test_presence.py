@@ -1,15 +1,31 @@
 """When an agent is there, as colleagues see it."""
 
+from uuid import UUID
+
+import pytest
+
 from kefu.agents import messages
 from kefu.agents.messages import Verdict
+from kefu.agents.state import Desk
+from kefu.dispatch import messages as dispatch
 from protocol.agent import AgentStatusName
 from protocol.codes import ErrorCode
-from tests.fakes.shop import AgentOnStage, Shop, on_stage, settled
+from tests.fakes.shop import SEEDS, AgentOnStage, Shop, on_stage, play, settled
 
 
 def status(agent: AgentOnStage) -> str | None:
     seen = agent.presence()
     return seen.status if seen else None
+
+
+def fail_once(shop: Shop) -> None:
+    usual = shop.storage.load
+
+    async def load(agent_id: UUID) -> Desk | None:
+        shop.storage.load = usual
+        raise RuntimeError("a bug")
+
+    shop.storage.load = load
 
 
 async def choose(agent: AgentOnStage, name: AgentStatusName, note: str | None = None) -> Verdict:
@@ -116,6 +132,43 @@ async def test_on_connecting_an_agent_learns_of_their_live_chats(shop: Shop) -> 
     ke.disconnect()
     await settled(300)  # long gone and forgotten: the store remembers
     assert await ke.connect() == {chat_id: wang.customer.id}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_agent_whose_actor_failed_is_there_all_the_same(seed: int | None) -> None:
+    async def scene(shop: Shop) -> None:
+        ke, phone = shop.agent(), shop.listen()
+        await ke.connect()
+        await ke.connect(phone)
+        await choose(ke, "lunch")
+        fail_once(shop)
+        await settled(61)  # it compares, and fails
+        assert len(shop.crashes) == 1
+        colleague = shop.listen("workbench")
+        shop.queue().tell(dispatch.SubscribeFeed(colleague.origin(), ke.id))
+        ke.ref.tell(messages.TellPresence())
+        ke.disconnect()
+        await settled(30)
+        (snapshot,) = colleague.heard("queue_snapshot")
+        assert [agent.status for agent in snapshot.agents] == ["lunch"]
+        assert colleague.heard("agent_status") == []
+        ke.disconnect(phone)
+        await settled(30)
+        assert [seen.agent.status for seen in colleague.heard("agent_status")] == ["offline"]
+
+    assert {str(error) for error in play(scene, seed).crashes} == {"a bug"}
+
+
+@on_stage
+async def test_an_actor_that_failed_goes_on_comparing(shop: Shop) -> None:
+    ke = shop.agent()
+    shop.connected[ke.id] = {ke.line.id}  # as after a failure: it knows of no socket
+    ke.ref.tell(messages.TellPresence())
+    await settled()
+    del shop.storage.desks[ke.id]
+    shop.agent(max_sessions=2)
+    await settled(61)
+    assert (status(ke), ke.presence().max_sessions) == ("online", 2)
 
 
 @on_stage

@@ -114,6 +114,24 @@ async def test_an_offer_nobody_answers_runs_out(shop: Shop) -> None:
 
 
 @on_stage
+async def test_who_connects_again_hears_what_is_still_offered_to_them(shop: Shop) -> None:
+    scene = await arranged(shop)
+    await scene.pass_on(offer=True, note="要发票")
+    (first,) = scene.fu.line.heard("transfer_request")
+    await settled(OFFER_S - 1)
+    again, other = shop.listen(), shop.listen()
+    scene.fu.ref.tell(messages.ShowOffers(again.origin()))
+    scene.ke.ref.tell(messages.ShowOffers(other.origin()))
+    await settled(0.5)
+    assert again.heard("transfer_request") == [first]
+    assert other.frames == []
+    await scene.answer(True)
+    scene.fu.ref.tell(messages.ShowOffers(again.origin()))
+    await settled()
+    assert again.heard("transfer_request") == [first], "it is answered"
+
+
+@on_stage
 async def test_a_colleague_who_is_not_there_gets_nothing(shop: Shop) -> None:
     scene = await arranged(shop)
     scene.fu.disconnect()

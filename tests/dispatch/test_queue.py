@@ -11,11 +11,13 @@ from kefu.conversations import messages as conversations
 from kefu.dispatch import messages
 from tests.fakes.shop import SEEDS, Listener, Shop, on_stage, play, settled
 
+NOBODY = UUID(int=404)
+
 
 async def awake(shop: Shop) -> Listener:
     """Somebody who watches the workbench, the queue being alive."""
     watcher = shop.listen("workbench")
-    shop.queue().tell(messages.SubscribeFeed(watcher.origin("first")))
+    shop.queue().tell(messages.SubscribeFeed(watcher.origin("first"), NOBODY))
     await settled()
     return watcher
 
@@ -117,7 +119,7 @@ async def test_an_overflowing_queue_strands_nobody(shop: Shop) -> None:
     await settled(20)  # one reconciliation
     assert ("removed", left) in changes(watcher)
     assert ("added", came) in changes(watcher)
-    shop.queue().tell(messages.SubscribeFeed(watcher.origin("again")))
+    shop.queue().tell(messages.SubscribeFeed(watcher.origin("again"), NOBODY))
     await settled()
     snapshot = watcher.heard("queue_snapshot")[-1]
     assert [item.chat_id for item in snapshot.waiting] == [stayed, came]
@@ -152,6 +154,17 @@ async def test_after_five_minutes_the_workbench_sees_the_chat_as_urgent(shop: Sh
     ]
 
 
+@on_stage
+async def test_a_newcomer_sees_who_is_urgent_by_now(shop: Shop) -> None:
+    watcher = await awake(shop)
+    await shop.customer().start()
+    await settled(300.2)  # between two ticks
+    assert [change for change, _ in changes(watcher)] == ["added"]
+    shop.queue().tell(messages.SubscribeFeed(watcher.origin("now"), NOBODY))
+    await settled(0.01)
+    assert watcher.heard("queue_snapshot")[-1].waiting[0].priority == "urgent"
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_queue_that_starts_anew_finds_everybody_and_begins_a_new_feed(seed: int | None) -> None:
     async def scene(shop: Shop) -> None:
@@ -162,7 +175,8 @@ def test_a_queue_that_starts_anew_finds_everybody_and_begins_a_new_feed(seed: in
         shop.storage.is_broken = False
         await settled(90)
         old = watcher.heard("queue_snapshot")[0]
-        shop.queue().tell(messages.SubscribeFeed(watcher.origin("r"), old.feed_id, old.feed_seq))
+        point = old.feed_id, old.feed_seq
+        shop.queue().tell(messages.SubscribeFeed(watcher.origin("r"), NOBODY, *point))
         await settled()
         snapshot = watcher.heard("queue_snapshot")[-1]
         assert snapshot.feed_id != old.feed_id

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
@@ -82,6 +82,11 @@ class Shop:
         self.listeners: dict[str, Listener] = {}
         self.at_frame: Callable[[ToWorkbench], None] = lambda _frame: None
         self.is_bot_ready = False
+        self.mode: Literal["manual", "round_robin", "least_busy"] = "manual"
+        self.connected: dict[UUID, set[str]] = {}
+        """The open sockets of each agent."""
+        self.stranded: list[int] = []
+        """As the queue told, once a tick."""
         self.crashes: list[BaseException] = []
         self.handled: Counter[str] = Counter()
         """How many messages of each type the actors took."""
@@ -109,7 +114,8 @@ class Shop:
         return ConversationActor(UUID(key), world)
 
     def _agent(self, key: str) -> Actor[Any]:
-        return AgentActor(UUID(key), AgentWorld(self.storage, self, self.clock, self.entropy))
+        world = AgentWorld(self.storage, self, self.clock, self.entropy, self._connections_of)
+        return AgentActor(UUID(key), world)
 
     def _queue(self) -> Actor[Any]:
         world = QueueWorld(
@@ -117,8 +123,17 @@ class Shop:
             publisher=self,
             clock=self.clock,
             entropy=self.entropy,
+            agents_here=self._agents_here,
+            mode=self.mode,
+            on_stranded=self.stranded.append,
         )
         return QueueActor(world)
+
+    def _connections_of(self, agent_id: UUID) -> list[str]:
+        return sorted(self.connected.get(agent_id, ()))
+
+    def _agents_here(self) -> list[UUID]:
+        return sorted(id for id, sockets in self.connected.items() if sockets)
 
     # --- the publisher ----------------------------------------------------------------------------
 
@@ -202,12 +217,16 @@ class AgentOnStage:
         self.ref = shop.router.ref(agents.KIND, str(self.id))
 
     async def connect(self, line: Listener | None = None) -> dict[UUID, UUID]:
-        connected = agents.Connected((line or self.line).id)
+        line = line or self.line
+        self.shop.connected.setdefault(self.id, set()).add(line.id)
+        connected = agents.Connected(line.id)
         found: dict[UUID, UUID] = await self.ref.ask(connected, within=30)
         return found
 
     def disconnect(self, line: Listener | None = None) -> None:
-        assert self.ref.tell(agents.Disconnected((line or self.line).id))
+        line = line or self.line
+        self.shop.connected[self.id].discard(line.id)
+        assert self.ref.tell(agents.Disconnected(line.id))
 
     async def accept(self, chat_id: UUID, customer: CustomerOnStage) -> Any:
         """None when it worked, else the code of the refusal."""

@@ -14,10 +14,10 @@ from msgspec import structs
 
 from kefu.agents.state import Desk
 from kefu.conversations.announce import waiting_of
+from kefu.conversations.chat import Chat
 from kefu.conversations.keys import WINDOW, Known
 from kefu.conversations.parties import AgentSeat, Customer
 from kefu.conversations.ports import StoredChat
-from kefu.conversations.state import Chat
 from kefu.conversations.store import PHASE
 from kefu.dispatch.messages import Waiting
 from kefu.storage.errors import StoreUnavailable
@@ -167,6 +167,7 @@ class Storage:
             began_with_bot=row.began_with_bot,
             seq=len(self.said(row.id)),
             log_id=row.log_head,
+            unseen_id=min([0, *(event.log_id for event in self.happened(row.id))]),
             agent=seat if phase == "manual_live" else None,
             served_by=seat,
             topic=row.topic,
@@ -177,6 +178,7 @@ class Storage:
             ended_at=_seconds(row.ended_at),
             rating=row.rating,
             feedback=row.feedback,
+            team_id=row.team_id,
         )
         return StoredChat(chat, row.customer_read_seq, row.agent_read_seq)
 

@@ -11,20 +11,24 @@ from typing import Any, cast
 from uuid import UUID
 
 import anyio.lowlevel
+from starlette.applications import Starlette
 
 from actors import ActorId
 from actors.simulation import SimulationLoop
 from kefu.agents.accounts import Accounts
 from kefu.agents.tokens import Tokens
 from kefu.conversations import messages as conversations
+from kefu.conversations.chat import Chat
 from kefu.conversations.parties import Customer
 from kefu.conversations.ports import StoredChat
-from kefu.conversations.state import Chat
 from kefu.delivery import Origin
+from kefu.gateway import chat_routes
+from kefu.gateway.door import Door
 from kefu.gateway.hub import Hub
 from kefu.gateway.metrics import Metrics
 from kefu.gateway.ports import Backstage
-from kefu.gateway.sockets import Door, Socket
+from kefu.gateway.problems import EXCEPTION_HANDLERS
+from kefu.gateway.sockets import Socket
 from kefu.secret import Secret
 from kefu.storage.errors import StoreUnavailable
 from protocol.server import (
@@ -38,6 +42,7 @@ from protocol.server import (
 )
 from tests.fakes.asgi_peer import AsgiPeer
 from tests.fakes.entropy import SeededEntropy
+from tests.gateway.stream_peer import StreamPeer
 
 CHAT = UUID(int=77)
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -91,6 +96,7 @@ class FakeChats:
     def __init__(self) -> None:
         self.log: list[Message] = []
         self.owner_id: UUID | None = None
+        self.active_chats: dict[UUID, UUID] = {}
         self.delay_s = 0.0
         self.failures = 0
         self.reads: list[tuple[int, int]] = []
@@ -116,6 +122,9 @@ class FakeChats:
     async def owner(self, chat_id: UUID) -> UUID | None:
         return self.owner_id if chat_id == CHAT else None
 
+    async def active(self, agent_id: UUID) -> dict[UUID, UUID]:
+        return dict(self.active_chats)
+
     async def chat(self, chat_id: UUID) -> StoredChat | None:
         if chat_id != CHAT:
             return None
@@ -129,10 +138,12 @@ class Stage:
 
     def __init__(self) -> None:
         self.clock = LoopClock()
+        self.entropy = SeededEntropy()
         self.hub = Hub()
         self.metrics = Metrics()
         self.chats = FakeChats()
         self.told: list[Any] = []
+        self.teams: frozenset[UUID] = frozenset()
         self.is_full = False
         self.answer: Callable[[Any], Any] = self._answer
         self.gate = asyncio.Event()
@@ -146,20 +157,31 @@ class Stage:
             metrics=self.metrics,
             frame_rate=1000.0,
             frame_burst=1000.0,
+            known_teams=self._known_teams,
         )
         self.app = Socket(self.backstage, self.door())
+        self.http = self.http_app()
+
+    async def _known_teams(self) -> frozenset[UUID]:
+        return self.teams
 
     def door(self, **changes: Any) -> Door:
         settings: dict[str, Any] = {
             "accounts": cast(Accounts, self),
             "tokens": self.tokens,
-            "entropy": SeededEntropy(),
+            "entropy": self.entropy,
             "allow_guests": True,
             "allowed_origins": frozenset(),
             "max_connections": 1000,
             "max_connections_per_person": 1000,
         }
         return Door(**settings | changes)
+
+    def http_app(self, **changes: Any) -> Starlette:
+        return Starlette(
+            routes=chat_routes.routes(self.backstage, self.door(**changes)),
+            exception_handlers=EXCEPTION_HANDLERS,
+        )
 
     async def identify(self, token: str) -> Any:
         await anyio.lowlevel.checkpoint()
@@ -185,6 +207,10 @@ class Stage:
         """To everybody who is connected."""
         for listener in self.hub:
             self.hub.publish(listener.topics[:1], frame)
+
+    def listen(self, token: str | None = None, **options: Any) -> StreamPeer:
+        query = "" if token is None else f"token={token}"
+        return StreamPeer(self.http, query=query, **options)
 
     def connect(self, token: str | None = None, **options: Any) -> AsgiPeer:
         query = "" if token is None else f"token={token}"

@@ -99,7 +99,7 @@ def test_what_a_client_was_sent_is_contiguous_whatever_happens(
 
 
 def test_what_is_next_is_sent_and_what_was_sent_is_dropped() -> None:
-    view: ChatView[str] = ChatView(4)
+    view: ChatView[str] = ChatView(4, "first")
     assert view.admit(5, "five") is Admission.SEND
     assert view.admit(5, "five again") is Admission.DROP
     assert view.admit(4, "before the point") is Admission.DROP
@@ -107,7 +107,7 @@ def test_what_is_next_is_sent_and_what_was_sent_is_dropped() -> None:
 
 
 def test_nothing_overtakes_a_hole() -> None:
-    view: ChatView[str] = ChatView(4)
+    view: ChatView[str] = ChatView(4, "first")
     assert view.admit(7, "seven") is Admission.FILL
     assert view.admit(8, "eight") is Admission.HOLD
     assert view.admit_status(8, "status") is Admission.HOLD
@@ -117,14 +117,14 @@ def test_nothing_overtakes_a_hole() -> None:
 
 
 def test_what_the_filling_brought_along_is_not_sent_again() -> None:
-    view: ChatView[str] = ChatView(4)
+    view: ChatView[str] = ChatView(4, "first")
     view.admit(7, "seven")
     view.admit(6, "six", is_receipt=True)
     assert view.filled(4, 7) == ["six"], "a receipt is owed all the same"
 
 
 def test_a_second_hole_keeps_what_is_behind_it() -> None:
-    view: ChatView[str] = ChatView(0)
+    view: ChatView[str] = ChatView(0, "first")
     view.admit(2, "two")
     view.admit(5, "five")
     assert view.filled(0, 1) == ["two"]
@@ -136,7 +136,7 @@ def test_a_second_hole_keeps_what_is_behind_it() -> None:
 
 def test_a_status_waits_for_the_messages_it_tells_of() -> None:
     """A resume that is answered first must not let it slip through the hole."""
-    view: ChatView[str] = ChatView(5)
+    view: ChatView[str] = ChatView(5, "first")
     assert view.admit_status(8, "status") is Admission.FILL
     view.hold()
     assert view.filled(*view.behind(5)) == []
@@ -148,7 +148,7 @@ def test_a_status_waits_for_the_messages_it_tells_of() -> None:
     ("last_seq", "lacks"), [(0, (0, 4)), (3, (3, 4)), (4, (4, 6)), (5, (5, 6)), (6, (6, 6))]
 )
 def test_a_client_that_resumes_gets_what_it_lacks(last_seq: int, lacks: tuple[int, int]) -> None:
-    view: ChatView[str] = ChatView(4)
+    view: ChatView[str] = ChatView(4, "first")
     view.admit(5, "five")
     view.admit(6, "six")
     assert view.behind(last_seq) == lacks
@@ -235,6 +235,34 @@ def test_a_replay_that_fails_before_a_hole_sends_the_client_away() -> None:
         stage.publish(stage.chats.speak())
         await peer.task
         assert peer.close_code == 1013
+
+    simulated(story)
+
+
+@pytest.mark.parametrize("status", ["active", "ended"], ids=["followed", "no longer followed"])
+@pytest.mark.parametrize("last_seq", [1, 3])
+def test_a_resume_is_answered_by_a_status_that_says_how_far_its_messages_go(
+    status: Any, last_seq: int
+) -> None:
+    async def story() -> None:
+        stage = Stage()
+        for _ in range(3):
+            stage.chats.speak()
+        peer = await stage.connected()
+        stage.chats.owner_id = stage.told[0].viewer.id
+        stage.publish(stage.status(status))
+        await passes(0.1)
+        before = len(peer.frames)
+        peer.say("resume", {"chat_id": str(CHAT), "last_seq": last_seq}, id="r")
+        peer.say("ping")
+        await peer.hear("pong")
+        answer, *messages, pong = peer.frames[before:]
+        assert (answer["type"], answer["reply_to"]) == ("chat_status", "r")
+        assert answer["payload"]["last_seq"] == 3
+        assert not {"guest_token", "resync"} & answer["payload"].keys()
+        assert [m["payload"]["seq"] for m in messages] == [*range(last_seq + 1, 4)]
+        assert pong["type"] == "pong"
+        await peer.leave()
 
     simulated(story)
 

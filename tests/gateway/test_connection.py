@@ -11,7 +11,7 @@ from kefu.gateway.limits import INBOX_FRAMES, OUTBOX_FRAMES, SEND_WITHIN_S
 from kefu.gateway.sockets import Socket
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ErrorCode
-from protocol.server import Pong
+from protocol.server import Pong, Read, ReadPoint, SomeoneTyping, TypingShown
 from tests.fakes.asgi_peer import AsgiPeer
 from tests.gateway.stage import CHAT, NOW, Stage, passes, simulated
 
@@ -301,11 +301,58 @@ def test_who_sends_too_fast_is_told_when_to_go_on() -> None:
         for number in range(6):
             peer.say("ping", id=str(number))
         error = await peer.hear("error")
-        assert error["payload"]["code"] == "RATE_LIMITED"
+        assert (error["payload"]["code"], error["reply_to"]) == ("RATE_LIMITED", "5")
         await passes(error["payload"]["retry_after_s"])
         peer.say("ping", id="after")
         pong = await peer.hear("pong", 6)
         assert pong["reply_to"] == "after"
+        await peer.leave()
+
+    simulated(story)
+
+
+def test_a_wrong_frame_too_many_is_refused_under_its_id_as_well() -> None:
+    async def story() -> None:
+        stage = Stage()
+        peer = AsgiPeer(conversations_of(stage, frame_rate=1.0, frame_burst=1.0))
+        await peer.hear("chat_status")
+        peer.say("ping", id="1")
+        peer.say("launch", id="2")
+        peer.raw("nonsense")
+        await peer.hear("error", 2)
+        errors = peer.heard("error")
+        assert [error["payload"]["code"] for error in errors] == ["RATE_LIMITED"] * 2
+        assert [error.get("reply_to") for error in errors] == ["2", None]
+        await peer.leave()
+
+    simulated(story)
+
+
+def test_a_client_that_falls_behind_is_spared_what_passes_and_nothing_else() -> None:
+    async def story() -> None:
+        stage = Stage()
+        peer = await stage.connected()
+        peer.is_reading = False
+        typing = TypingShown(SomeoneTyping(CHAT, True, "agent"), NOW)
+        seen = Read(ReadPoint(CHAT, 1, "agent"), NOW)
+        for _ in range(OUTBOX_FRAMES):
+            stage.publish(typing)
+            stage.publish(seen)
+        for _ in range(OUTBOX_FRAMES // 2 - 10):
+            stage.publish(stage.chats.speak())
+        await passes(1)
+        assert len(stage.hub) == 1, "what passes alone closes nobody"
+        peer.is_reading = True
+        await passes(1)
+        passing = len(peer.heard("typing")) + len(peer.heard("read"))
+        assert OUTBOX_FRAMES // 2 <= passing <= OUTBOX_FRAMES // 2 + 1
+        assert stage.gauge("kefu_frames_shed_total") == 2 * OUTBOX_FRAMES - passing
+        assert [m["payload"]["seq"] for m in peer.heard("new_message")] == [
+            *range(1, OUTBOX_FRAMES // 2 - 9)
+        ]
+        stage.publish(typing)
+        await passes(1)
+        assert peer.frames[-1]["type"] == "typing", "afterwards it hears everything again"
         await peer.leave()
 
     simulated(story)

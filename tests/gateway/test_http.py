@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message, Send
 
 from kefu.errors import Problem
 from kefu.gateway.body_limit import BodyLimit
@@ -90,6 +91,43 @@ async def test_calls_are_timed_by_route_and_never_by_address() -> None:
     labels = {"route": "/fail/{how}", "status": "429"}
     assert taken("kefu_http_seconds_sum", labels) == pytest.approx(0.3)
     assert taken("kefu_http_seconds_count", {"route": "other", "status": "404"}) == 1
+
+
+async def test_of_a_stream_the_time_to_its_beginning_counts() -> None:
+    async def app(_scope: object, _receive: object, send: Send) -> None:
+        CLOCK.advance(0.2)
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        CLOCK.advance(3600)
+        await send({"type": "http.response.body", "body": b""})
+
+    metrics = Metrics()
+    transport = httpx.ASGITransport(HttpMetrics(app, metrics=metrics, clock=CLOCK))
+    async with httpx.AsyncClient(transport=transport, base_url="http://kefu") as client:
+        await client.get("/")
+    labels = {"route": "other", "status": "200"}
+    taken_s = metrics.registry.get_sample_value("kefu_http_seconds_sum", labels)
+    assert taken_s == pytest.approx(0.2)
+
+
+async def test_who_leaves_in_the_middle_of_a_request_is_no_bug_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def pieces() -> AsyncIterator[Message]:
+        yield {"type": "http.request", "body": b"x", "more_body": True}
+        yield {"type": "http.disconnect"}
+
+    incoming = pieces()
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    route = Route("/read", read, methods=["POST"])
+    app = Starlette(routes=[route], exception_handlers=EXCEPTION_HANDLERS)
+    scope = {"type": "http", "method": "POST", "path": "/read", "headers": [], "query_string": b""}
+    await app(scope, incoming.__anext__, send)
+    assert caplog.records == []
 
 
 async def test_a_helpful_store_that_is_gone_only_degrades() -> None:

@@ -82,3 +82,48 @@ def test_who_leaves_while_a_frame_goes_round_stops_nobody() -> None:
     hub = hub_of(Leaver("1", "a"), two, Ear("3", "a"))
     hub.publish(("a",), FRAME)
     assert len(hub) == 1
+
+
+def test_who_listens_to_one_topic_more_hears_it_until_they_stop() -> None:
+    ear, hub = Ear("1", "a"), Hub()
+    hub.add(ear)
+    hub.listen(ear, "chat")
+    hub.publish(("chat",), FRAME)
+    hub.publish(("a", "chat"), FRAME)
+    hub.publish(("chat",), FRAME, skip=Origin("1"))
+    assert (len(ear.heard), hub.count("chat")) == (2, 1)
+    hub.unlisten(ear, "chat")
+    hub.unlisten(ear, "chat")
+    hub.publish(("chat",), FRAME)
+    assert (len(ear.heard), hub.count("chat"), hub.count("a")) == (2, 0, 1)
+
+
+def test_whoever_leaves_leaves_the_topics_too_that_were_added() -> None:
+    one, two = Ear("1", "a"), Ear("2", "b")
+    hub = hub_of(one, two)
+    for ear in (one, two):
+        hub.listen(ear, "chat")
+        hub.listen(ear, "other")
+    hub.remove(one)
+    hub.publish(("chat",), FRAME)
+    assert (len(one.heard), len(two.heard)) == (0, 1)
+    hub.unlisten(two, "other")
+    hub.remove(two)
+    assert vars(hub) == vars(Hub())
+
+
+def test_who_has_gone_listens_to_nothing_more() -> None:
+    ear = Ear("1", "a")
+    hub = hub_of(ear)
+    hub.remove(ear)
+    hub.listen(ear, "chat")
+    assert vars(hub) == vars(Hub())
+
+
+def test_an_own_topic_is_neither_added_nor_taken_away() -> None:
+    ear = Ear("1", "a")
+    hub = hub_of(ear)
+    hub.listen(ear, "a")
+    hub.unlisten(ear, "a")
+    hub.publish(("a",), FRAME)
+    assert len(ear.heard) == 1

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kefu.gateway.limits import FrameRate, InvalidFrames
+from kefu.gateway import limits
+from kefu.gateway.limits import PEOPLE_REMEMBERED, FrameRate, FrameRates, InvalidFrames
 
 START = 1000.0
 
@@ -48,3 +49,40 @@ def test_a_hundred_invalid_frames_in_ten_seconds_are_too_many() -> None:
 def test_a_hundred_in_more_than_ten_seconds_are_not() -> None:
     invalid = InvalidFrames()
     assert not any(invalid.count(START + n * 0.102) for n in range(1000))
+
+
+# --- people whose frames come by one request after another ---------------------------------------
+
+VISITS = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 4), st.integers(1, 30)))
+
+
+@given(VISITS)
+def test_over_all_their_requests_nobody_gets_more_than_burst_and_rate(
+    visits: list[tuple[str, float, int]],
+) -> None:
+    rates, now, passed = FrameRates(20, 60), START, dict.fromkeys("abc", 0)
+    for person, pause, count in visits:
+        now += pause
+        bucket = rates.of(person, now)
+        passed[person] += sum(bucket.take(now) == 0.0 for _ in range(count))
+        assert passed[person] <= 60 + 20 * (now - START) + 1e-6
+
+
+def test_who_has_rested_is_forgotten() -> None:
+    rates = FrameRates(20, 60)
+    for number in range(100):
+        rates.of(str(number), START).take(START)
+    assert len(rates) == 100
+    rates.of("late", START + 1)
+    assert len(rates) == 1
+
+
+def test_so_many_people_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PEOPLE_REMEMBERED", 10)
+    rates = FrameRates(20, 60)
+    for number in range(100):
+        for _ in range(60):
+            rates.of(str(number), START).take(START)
+    assert len(rates) == 10
+    assert rates.of("99", START).take(START) > 0
+    assert PEOPLE_REMEMBERED >= 1000

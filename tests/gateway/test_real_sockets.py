@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -15,7 +15,7 @@ from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from kefu.gateway import outbox, server, sockets, wire
+from kefu.gateway import outbox, server, serving, wire
 from protocol.server import Pong
 from tests.gateway.stage import NOW, Stage
 from tests.server import People
@@ -23,7 +23,12 @@ from tests.until import until
 
 
 @asynccontextmanager
-async def on_the_net(stage: Stage) -> AsyncIterator[tuple[str, int]]:
+async def on_the_net(
+    stage: Stage,
+    *,
+    on_stop: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
+    stop_within_s: float = 1,
+) -> AsyncIterator[tuple[str, int]]:
     """The stage's gateway on a port of its own."""
     listener = server.bind("127.0.0.1", 0)
     ready = anyio.Event()
@@ -36,8 +41,9 @@ async def on_the_net(stage: Stage) -> AsyncIterator[tuple[str, int]]:
             Starlette(routes=[WebSocketRoute("/ws", stage.app)]),
             listener,
             trusted_proxies=(),
-            stop_within_s=1,
+            stop_within_s=stop_within_s,
             on_ready=on_ready,
+            on_stop=on_stop,
         )
 
     async with anyio.create_task_group() as tasks:
@@ -96,7 +102,7 @@ async def test_a_peer_that_never_reads_again_cannot_keep_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(outbox, "SEND_WITHIN_S", 0.3)
-    monkeypatch.setattr(sockets, "GOODBYE_WITHIN_S", 0.3)
+    monkeypatch.setattr(serving, "GOODBYE_WITHIN_S", 0.3)
     monkeypatch.setattr(wire, "FAREWELL_S", 0.3)
     cut: list[wire.WebSocketProtocol] = []
     lost = wire.WebSocketProtocol.connection_lost
@@ -134,3 +140,37 @@ async def test_a_dead_peer_is_found_by_its_missing_pong(monkeypatch: pytest.Monk
         with await upgraded(address):
             await until(lambda: len(stage.hub) == 1)
             await until(lambda: len(stage.hub) == 0)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has it")
+async def test_what_a_dead_peer_never_takes_ends_its_connection() -> None:
+    """A stream has no pong: the system tells of what was not acknowledged for so long."""
+    with server.bind("127.0.0.1", 0) as listener, socket.socket() as peer:
+        peer.connect(listener.getsockname())
+        ours, _ = listener.accept()
+        with ours:
+            unheard_ms = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert unheard_ms == server.HEARTBEAT_S * 1000
+
+
+async def test_it_serves_until_everybody_was_sent_away_or_a_second_signal_comes() -> None:
+    is_stopping = anyio.Event()
+
+    async def never_done() -> None:
+        is_stopping.set()
+        await anyio.sleep_forever()
+
+    stage = Stage()
+    with anyio.fail_after(10):
+        async with on_the_net(stage, on_stop=never_done, stop_within_s=60) as address:
+            signal.raise_signal(signal.SIGTERM)
+            await is_stopping.wait()
+            with await upgraded(address):
+                await until(lambda: len(stage.hub) == 1)
+
+
+async def test_sending_everybody_away_has_its_deadline() -> None:
+    stage = Stage()
+    with anyio.fail_after(20):
+        async with on_the_net(stage, on_stop=anyio.sleep_forever):
+            pass

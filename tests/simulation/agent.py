@@ -1,4 +1,5 @@
-"""Agents on their workbench: they race for the queue, answer, pass chats on, and take over."""
+"""Agents on their workbench: they race for the queue, answer, pass chats on, ask each other for
+help, and take over."""
 
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -8,13 +9,18 @@ from msgspec.structs import replace
 from protocol.codes import ErrorCode
 from protocol.server import (
     AgentStatus,
+    AssistRequest,
     ChatState,
     ChatStatus,
     Error,
+    NoteAdded,
     QueueSnapshot,
     QueueState,
     QueueUpdate,
+    Read,
     TransferRequest,
+    TypingShown,
+    Whispered,
 )
 from tests.simulation.chat_copy import ChatCopy
 from tests.simulation.client import Client
@@ -54,13 +60,18 @@ class Agent(Client):
         self._replay: tuple[str, int] | None = None
         self._heard: dict[tuple[str, int], Any] = {}
 
+    def is_mine(self, state: ChatState) -> bool:
+        is_named = state.agent is not None and state.agent.id == self.person_id
+        return is_named and state.status == "active"
+
     def follows(self, state: ChatState) -> bool:
-        is_mine = state.agent is not None and state.agent.id == self.person_id
-        return is_mine and state.status == "active"
+        return self.is_mine(state)
 
     @property
     def chats(self) -> list[ChatCopy]:
-        return [copy for copy in self.copies.values() if copy.is_followed]
+        """Those in this agent's charge."""
+        followed = [copy for copy in self.copies.values() if copy.is_followed]
+        return [copy for copy in followed if copy.state and self.is_mine(copy.state)]
 
     # --- hearing ----------------------------------------------------------------------------------
 
@@ -79,8 +90,32 @@ class Agent(Client):
                 self._take_change(frame, change.feed_id, change.feed_seq)
             case TransferRequest(payload=offer):
                 self._offers.append(offer.request_id)
+            case AssistRequest(payload=call) if frame.reply_to is None:
+                self._help(call.chat_id)
+            case TypingShown() | Read() | NoteAdded() | Whispered() if frame.reply_to is None:
+                self._overhear(frame)
             case _:
                 pass
+
+    def _overhear(self, frame: Any) -> None:
+        """What comes of a chat comes because it is followed, and never before its status."""
+        chat_id = frame.payload.chat_id
+        if not self.expects(chat_id):
+            self.world.violate("I4", f"{self.name} heard {words(frame)} of {chat_id}")
+
+    def expects(self, chat_id: UUID) -> bool:
+        return chat_id in self.copies and self.copies[chat_id].is_followed
+
+    def _help(self, chat_id: UUID) -> None:
+        """Read what it is about, and leave a note."""
+        self.note("hear", "assist_request", chat_id)
+        if self.random.random() < 0.5:
+            self.resume(self._copy(chat_id))
+        self.say("add_note", {"chat_id": chat_id, "content": self._aside(chat_id)})
+
+    def _aside(self, chat_id: UUID) -> str:
+        """What no customer may see, not even this chat's own."""
+        return f"{self.world.secret()} {self.world.canary_of(chat_id)}"
 
     def _take_snapshot(self, fresh: Feed) -> None:
         self.note("hear", "queue_snapshot", fresh.feed_seq)
@@ -147,12 +182,16 @@ class Agent(Client):
             for _ in range(self.random.choice((1, 1, 2))):
                 self.send(f"{self.name} {len(self.sendings) + 1} {canary}", chat.chat_id)
         elif chance < 0.66:
-            self.say("add_note", {**named, "content": f"~note~ {canary}"})
+            self.say("add_note", {**named, "content": self._aside(chat.chat_id)})
         elif chance < 0.72:
             self.say("mark_read", {**named, "seq": chat.have}, is_answered=False)
         elif chance < 0.76:
             self.say("typing", {**named, "is_typing": True}, is_answered=False)
-        elif chance < 0.85:
+        elif chance < 0.80:
+            to = self.random.choice(self.world.agent_ids)
+            asked = {**named, "to_agent_id": to, "question": self._aside(chat.chat_id)}
+            self.say("request_assist", asked)
+        elif chance < 0.87:
             self._transfer(chat)
         elif chance < 0.90:
             self.say("release_chat", named)
@@ -164,7 +203,13 @@ class Agent(Client):
     def _transfer(self, chat: ChatCopy) -> None:
         to = self.random.choice(self.world.agent_ids)
         offer = self.random.random() < 0.3
-        payload = {"chat_id": chat.chat_id, "to_agent_id": to, "offer": offer, "note": "~note~"}
+        payload = {
+            "chat_id": chat.chat_id,
+            "to_agent_id": to,
+            "offer": offer,
+            "reason": self.world.secret(),
+            "note": self._aside(chat.chat_id),
+        }
         self.say("transfer_chat", payload)
 
     def _look_around(self, chance: float) -> None:
@@ -174,7 +219,8 @@ class Agent(Client):
                 taken = self._taken(chat_id)
                 self.say("take_over_chat", {"chat_id": chat_id}, then=taken)
         elif chance < 0.45:
-            self.say("set_status", {"status": self.random.choice(STATUSES)}, is_answered=False)
+            status = {"status": self.random.choice(STATUSES), "note": self.world.secret()}
+            self.say("set_status", status, is_answered=False)
         elif chance < 0.6:
             self.say("subscribe_queue", {})
         elif chance < 0.8 and self.feed is not None and self._fresh:

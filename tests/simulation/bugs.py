@@ -15,17 +15,20 @@ from msgspec.structs import replace
 from kefu.agents import state as desks
 from kefu.agents.actor import AgentActor
 from kefu.agents.messages import Verdict
-from kefu.conversations import announce
+from kefu.conversations import announce, visibility
 from kefu.conversations import state as chats
 from kefu.conversations.announce import Announcer
-from kefu.conversations.frames import note_frame
+from kefu.conversations.events import NoteWritten, Unwatched, Watched, Whispered
 from kefu.conversations.parties import Party
 from kefu.conversations.store import PostgresChats
-from kefu.delivery import agent_topic, customer_topic
+from kefu.conversations.visibility import Hearers
+from kefu.delivery import customer_topic, watch_topic
 from kefu.dispatch.actor import QueueActor
 from kefu.dispatch.feed import Feed
 from kefu.gateway import customer_role
 from kefu.gateway.chat_view import ChatView
+from kefu.gateway.hub import Hub
+from kefu.gateway.supervision import Supervision
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal import Journal
 from tests.simulation.tables import Tables
@@ -142,14 +145,70 @@ def feed_off_by_one() -> list[Patch]:
     return [patch.object(Feed, "since", late)]
 
 
-def note_to_the_customer() -> list[Patch]:
-    def tell_all(announcer: Any, event: Any, chat: Any, _origin: Any) -> None:
-        topics = [customer_topic(chat.customer.id)]
-        if chat.agent is not None:
-            topics.append(agent_topic(chat.agent.id))
-        announcer._world.publisher.publish(tuple(topics), note_frame(event, chat.chat_id))
+def _also_to_the_customer(kind: type) -> list[Patch]:
+    hearers_of = announce.hearers_of
 
-    return [patch.object(Announcer, "_tell_note", tell_all)]
+    def all_of(event: Any, before: Any, chat: Any) -> Hearers:
+        hearers = hearers_of(event, before, chat)
+        if isinstance(event, kind):
+            hearers = Hearers((), (*hearers.staff, customer_topic(chat.customer.id)))
+        return hearers
+
+    return [patch.object(announce, "hearers_of", all_of)]
+
+
+def note_to_the_customer() -> list[Patch]:
+    return _also_to_the_customer(NoteWritten)
+
+
+def whisper_to_the_customer() -> list[Patch]:
+    return _also_to_the_customer(Whispered)
+
+
+def note_in_the_status() -> list[Patch]:
+    tell_said, state_of = Announcer._tell_said, Announcer.state
+
+    def remember(announcer: Any, event: Any, *rest: Any) -> None:
+        if isinstance(event, NoteWritten):
+            announcer.last_note = event.content[:100]
+        tell_said(announcer, event, *rest)
+
+    def talkative(announcer: Any, chat: Any, **more: Any) -> Any:
+        state = state_of(announcer, chat, **more)
+        note = getattr(announcer, "last_note", None)
+        return replace(state, topic=note) if note is not None else state
+
+    return [
+        patch.object(Announcer, "_tell_said", remember),
+        patch.object(Announcer, "state", talkative),
+    ]
+
+
+def watched_before_it_is_put_down() -> list[Patch]:
+    watch = Supervision.watch
+
+    async def hasty(supervision: Any, connection: Any, conversation: Any, asked: Any) -> None:
+        chat_id = asked.payload.chat_id
+        connection.backstage.hub.listen(connection, watch_topic(chat_id))
+        await watch(supervision, connection, conversation, asked)
+
+    return [patch.object(Supervision, "watch", hasty)]
+
+
+def watched_for_ever() -> list[Patch]:
+    return [patch.object(Hub, "unlisten", lambda _hub, _listener, _topic: None)]
+
+
+def watch_in_the_agents_numbers() -> list[Patch]:
+    decide = chats.decide_aside
+
+    def careless(chat: Any, command: Any) -> Any:
+        events = decide(chat, command)
+        if isinstance(events, tuple) and isinstance(events[0], Watched | Unwatched):
+            events = (replace(events[0], log_id=chat.log_id + 1),)
+        return events
+
+    return [patch.object(chats, "decide_aside", careless)]
 
 
 def fan_out_by_a_short_key() -> list[Patch]:
@@ -157,7 +216,7 @@ def fan_out_by_a_short_key() -> list[Patch]:
         return f"customer:{customer_id.hex[-1]}"
 
     return [
-        patch.object(announce, "customer_topic", short),
+        patch.object(visibility, "customer_topic", short),
         patch.object(customer_role, "customer_topic", short),
     ]
 
@@ -208,6 +267,11 @@ BUGS: Final = dict(
         _bug(queue_leak, "I9"),
         _bug(feed_off_by_one, "I14"),
         _bug(note_to_the_customer, "I4"),
+        _bug(whisper_to_the_customer, "I4"),
+        _bug(note_in_the_status, "I4"),
+        _bug(watched_before_it_is_put_down, "I4"),
+        _bug(watched_for_ever, "I4"),
+        _bug(watch_in_the_agents_numbers, "I3"),
         _bug(fan_out_by_a_short_key, "I4"),
         _bug(bot_not_stopped_by_a_takeover, "I8"),
         _bug(accept_of_what_is_taken, "I6"),

@@ -29,6 +29,7 @@ class ChatCopy:
         self._live = 0
         self._floor: int | None = None
         self._replayed = 0
+        self._promised = 0
 
     @property
     def status(self) -> str:
@@ -69,12 +70,22 @@ class ChatCopy:
     def ask(self) -> int:
         """The point to resume from."""
         self.is_asked, self.must_ask_again = True, False
-        self._replayed = self.have
+        self._replayed = self._promised = self.have
         return self.have
+
+    def take_answer(self, state: ChatState) -> None:
+        """How far a resume will go; it begins nothing that was not followed already."""
+        if state.resync:
+            self._replayed = max(0, state.last_seq - RESYNC_MESSAGES)
+        if self.is_followed and state.last_seq > self._live:
+            raise OutOfTurn(f"a resume up to {state.last_seq}, messages only up to {self._live}")
+        self._promised = state.last_seq
 
     def answered(self) -> None:
         """The resume is done, and so everything it was to bring must be here."""
         self.is_asked = False
+        if max(self._replayed, self.have) < self._promised:
+            raise OutOfTurn(f"resumed up to {self._replayed}, said was {self._promised}")
         if self.is_followed and self._floor is not None and not self.must_ask_again:
             raise OutOfTurn(f"resumed up to {self._replayed}, promised was {self._floor}")
 

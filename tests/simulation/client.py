@@ -59,6 +59,7 @@ class Client:
         self.name = name
         self.person_id = person_id
         self.random = Random(f"{world.seed} {name}")
+        self.is_binary = self.random.random() < 0.3
         self.link: Link | None = None
         self.is_ready = False
         self.copies: dict[UUID, ChatCopy] = {}
@@ -185,7 +186,14 @@ class Client:
             frame["payload"] = payload
         if type not in ("ping", "send_message"):
             self.note("invoke", type, *(payload or {}).values())
-        link.say(msgspec.json.encode(frame).decode())
+        link.say(self.encoded(frame))
+        self.world.sent += 1
+
+    def encoded(self, frame: dict[str, Any]) -> str | bytes:
+        """In the format this device speaks."""
+        if self.is_binary:
+            return msgspec.msgpack.encode(frame)
+        return msgspec.json.encode(frame).decode()
 
     @property
     def last_frame_id(self) -> str:
@@ -235,12 +243,19 @@ class Client:
         if copy.is_asked or self.link is None:
             return
         payload = {"chat_id": copy.chat_id, "last_seq": copy.ask()}
-        self.say("resume", payload, then=lambda frame: self._resume_refused(copy, frame))
-        resume_id = self.last_frame_id
-        self.say("ping", then=lambda _pong: self._resumed(copy, resume_id))
+        answers: list[Any] = []
+
+        def then(frame: Any) -> None:
+            answers.append(frame)
+            if isinstance(frame, Error):
+                self._resume_refused(copy, frame)
+            else:
+                self._check(lambda: copy.take_answer(frame.payload))
+
+        self.say("resume", payload, then=then)
+        self.say("ping", then=lambda _pong: self._resumed(copy, answers))
 
     def _resume_refused(self, copy: ChatCopy, frame: Any) -> None:
-        """Only errors answer a resume by name."""
         copy.is_asked = False
         self.note("fail", "resume", copy.chat_id, frame.payload.code.value)
         if frame.payload.code not in TRY_AGAIN:
@@ -252,8 +267,10 @@ class Client:
         if link is self.link and (copy.is_followed or copy.status != "ended"):
             self.resume(copy)
 
-    def _resumed(self, copy: ChatCopy, resume_id: str) -> None:
-        if self.asked.pop(resume_id, None) is not None:
+    def _resumed(self, copy: ChatCopy, answers: list[Any]) -> None:
+        if not answers:
+            self.world.violate("I12", f"{self.name} got no answer to a resume")
+        elif not isinstance(answers[0], Error):
             self._check(copy.answered)
             if copy.must_ask_again:
                 self.resume(copy)
@@ -271,7 +288,7 @@ class Client:
                 self._check(lambda: copy.take_message(message.seq, message.message_id))
             case MessageAck():
                 self._acknowledged(frame)
-            case ChatStatus(payload=state):
+            case ChatStatus(payload=state) if not self._answers_resume(frame.reply_to):
                 self._status(state)
             case Error(payload=fault):
                 self.note("fail", "error", frame.reply_to, fault.code.value)
@@ -284,6 +301,10 @@ class Client:
         asked = self.asked.pop(frame.reply_to, None) if frame.reply_to else None
         if asked is not None and asked.then is not None:
             asked.then(frame)
+
+    def _answers_resume(self, frame_id: str | None) -> bool:
+        asked = self.asked.get(frame_id) if frame_id is not None else None
+        return asked is not None and asked.type == "resume"
 
     def _status(self, state: ChatState) -> None:
         copy = self._copy(state.chat_id)

@@ -11,14 +11,15 @@ from tests.simulation.chat_copy import ChatCopy
 from tests.simulation.client import Client
 
 NOBODY: Final = UUID(int=0)
-NONSENSE: Final[tuple[tuple[str | bytes, ErrorCode], ...]] = (
+NONSENSE: Final[tuple[tuple[str | bytes | dict[str, Any], ErrorCode], ...]] = (
     ("{", ErrorCode.INVALID_MESSAGE),
-    (b"\x80", ErrorCode.INVALID_MESSAGE),
-    ('{"type":"accept_chat","payload":{}}', ErrorCode.UNKNOWN_TYPE),
-    ('{"type":"send_message","payload":{"content":""}}', ErrorCode.INVALID_MESSAGE),
-    ('{"type":"rate_chat","payload":{"rating":9}}', ErrorCode.INVALID_MESSAGE),
+    (b"\x81", ErrorCode.INVALID_MESSAGE),
+    ({"type": "accept_chat", "payload": {}}, ErrorCode.UNKNOWN_TYPE),
+    ({"type": "watch_chat", "payload": {"chat_id": NOBODY}}, ErrorCode.UNKNOWN_TYPE),
+    ({"type": "send_message", "payload": {"content": ""}}, ErrorCode.INVALID_MESSAGE),
+    ({"type": "rate_chat", "payload": {"rating": 9}}, ErrorCode.INVALID_MESSAGE),
     (
-        msgspec.json.encode({"type": "send_message", "payload": {"content": "x" * 4001}}).decode(),
+        {"type": "send_message", "payload": {"content": "x" * 4001}},
         ErrorCode.CONTENT_TOO_LONG,
     ),
 )
@@ -116,10 +117,11 @@ class Customer(Client):
 
     def _nonsense(self) -> None:
         if self.link is not None:
-            raw, code = self.random.choice(NONSENSE)
+            said, code = self.random.choice(NONSENSE)
             self._expected.append(code)
             self.note("invoke", "nonsense", code.value)
-            self.link.say(raw)
+            self.link.say(self.encoded(said) if isinstance(said, dict) else said)
+            self.world.sent += 1
 
     def _stray(self) -> None:
         """Somebody else's chat does not exist for us."""

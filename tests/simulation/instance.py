@@ -19,11 +19,14 @@ from kefu.agents.accounts import Accounts
 from kefu.agents.actor import AgentActor
 from kefu.agents.desks import PostgresDesks
 from kefu.agents.tokens import AgentIdentity, CustomerIdentity, Tokens
+from kefu.conversations import cleanup
 from kefu.conversations import messages as conversations
 from kefu.conversations import ports as conversation_ports
 from kefu.conversations.actor import ConversationActor
 from kefu.conversations.announce import waiting_of
+from kefu.conversations.cleanup import Cleanup
 from kefu.conversations.store import PostgresChats
+from kefu.delivery import agent_of, agent_topic, customer_topic
 from kefu.dispatch import actor as dispatch_actor
 from kefu.dispatch import messages as dispatch
 from kefu.gateway.hub import Hub
@@ -42,6 +45,7 @@ from tests.simulation.postgres import Pool, Postgres
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 STOP_WITHIN_S = 15.0
 FRAME_RATE, FRAME_BURST = 20.0, 60.0
+SILENT_S, CLEANUP_EVERY_S = 6.0, 3.0  # nobody lives through the real half hour
 
 
 class _NoTrail:
@@ -119,6 +123,7 @@ class Instance:
             )
             async with self._make_router(world, pool, chats) as self.router:
                 self.router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
+                tasks.start_soon(self._make_cleanup(chats).run)
                 self._open_sockets(chats)
                 await self._stopping.wait()
                 await self._shut_sockets()
@@ -132,15 +137,38 @@ class Instance:
 
         clock, entropy = world.clock, world.entropy
         desks = agent_ports.World(
-            PostgresDesks(pool, chats.active, _NoTrail()), self.hub, clock, entropy
+            PostgresDesks(pool, chats.active, _NoTrail()),
+            self.hub,
+            clock,
+            entropy,
+            self._connections_of,
         )
-        queue = dispatch_actor.World(load_waiting, self.hub, clock, entropy)
+        queue = dispatch_actor.World(load_waiting, self.hub, clock, entropy, self._agents_here)
         kinds = (
             Kind(conversations.KIND, lambda key: ConversationActor(UUID(key), world)),
             Kind(agents.KIND, lambda key: AgentActor(UUID(key), desks)),
             Kind(dispatch.KIND, lambda _key: dispatch_actor.QueueActor(queue)),
         )
         return Router(kinds, random=entropy.random, on_crash=self._around.actor_failed)
+
+    def _connections_of(self, agent_id: UUID) -> list[str]:
+        topic = agent_topic(agent_id)
+        return [listener.id for listener in self.hub if topic in listener.topics]
+
+    def _agents_here(self) -> list[UUID]:
+        topics = {topic for listener in self.hub for topic in listener.topics}
+        return sorted(id for topic in topics if (id := agent_of(topic)) is not None)
+
+    def _make_cleanup(self, chats: PostgresChats) -> Cleanup:
+        around = cleanup.World(
+            chats=chats,
+            clock=self._around.clock,
+            is_here=lambda customer_id: self.hub.count(customer_topic(customer_id)) > 0,
+            tell=lambda customer_id, message: self.router.ref(
+                conversations.KIND, str(customer_id)
+            ).tell(message),
+        )
+        return Cleanup(around, timeout_s=SILENT_S, every_s=CLEANUP_EVERY_S)
 
     def _open_sockets(self, chats: PostgresChats) -> None:
         around = self._around
@@ -152,6 +180,7 @@ class Instance:
             metrics=around.metrics,
             frame_rate=FRAME_RATE,
             frame_burst=FRAME_BURST,
+            known_teams=_no_teams,
         )
         door = Door(
             accounts=cast(Accounts, _Gate(around.identities)),
@@ -181,6 +210,10 @@ class Instance:
         loop = asyncio.get_running_loop()
         ref = self.router.ref(kind, key)
         loop.call_soon(ref.tell, message, context=self.process.context)
+
+
+async def _no_teams() -> frozenset[UUID]:
+    return frozenset()
 
 
 class _Gate:

@@ -6,6 +6,7 @@ from uuid import UUID
 from tests.simulation.agent import Agent
 from tests.simulation.client import Client
 from tests.simulation.customer import Customer
+from tests.simulation.supervisor import Supervisor
 from tests.simulation.world import World
 
 ANSWERED_WITHIN_S: Final = 10.0
@@ -61,6 +62,8 @@ def _judge_agent(world: World, agent: Agent) -> None:
     mine = {id for id, row in active.items() if row["agent_id"] == agent.person_id}
     if {copy.chat_id for copy in agent.chats} != mine:
         world.violate("I9", f"{agent.name} follows other chats than are in their charge")
+    if isinstance(agent, Supervisor):
+        _judge_watches(world, agent)
     feed = agent.feed
     if feed is None:
         world.violate("I9", f"{agent.name} has no list")
@@ -78,6 +81,16 @@ def _judge_agent(world: World, agent: Agent) -> None:
         if presence.active_count != counts.get(id, 0):
             told = f"{presence.name} has {presence.active_count}, really {counts.get(id, 0)}"
             world.violate("I9", f"{agent.name} was told that {told}")
+
+
+def _judge_watches(world: World, supervisor: Supervisor) -> None:
+    """What is watched is followed: that nothing of it is missing is checked as of any chat."""
+    for chat_id in supervisor.watching:
+        copy = supervisor.copies[chat_id]
+        is_open = world.tables.chats[chat_id]["status"] != "ended"
+        if copy.is_followed != is_open:
+            told = f"follows {chat_id}: {copy.is_followed}, which is open: {is_open}"
+            world.violate("I9", f"{supervisor.name} {told}")
 
 
 def judge_positions(world: World) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message
 
+from kefu.gateway.sockets import BINARY_PROTOCOL
 from tests.simulation.loop import Process
 from tests.simulation.weather import Weather
 
@@ -24,6 +25,7 @@ class Peer(Protocol):
     """The person's end."""
 
     name: str
+    is_binary: bool
 
     def on_open(self, link: "Link") -> None: ...
     def on_frame(self, link: "Link", frame: Any) -> None: ...
@@ -31,14 +33,14 @@ class Peer(Protocol):
 
 
 class Link:
-    """`look(link, text)` is called with each frame as it leaves the server; it gives the frame."""
+    """`look(link, data)` is called with each frame as it leaves the server; it gives the frame."""
 
     def __init__(
         self,
         peer: Peer,
         process: Process,
         weather: Weather,
-        look: Callable[["Link", str], Any],
+        look: Callable[["Link", str | bytes], Any],
         world: Context,
     ) -> None:
         self.peer = peer
@@ -82,7 +84,8 @@ class Link:
             case "websocket.accept":
                 self._to_peer(self.peer.on_open, self)
             case "websocket.send":
-                await self._send_frame(message["text"])
+                text = message.get("text")
+                await self._send_frame(message["bytes"] if text is None else text)
             case "websocket.close":
                 self._to_peer(self._close_peer, message["code"])
             case "websocket.http.response.start":
@@ -90,8 +93,8 @@ class Link:
             case _:
                 pass
 
-    async def _send_frame(self, text: str) -> None:
-        frame = self._look(self, text)
+    async def _send_frame(self, data: str | bytes) -> None:
+        frame = self._look(self, data)
         while self._unread >= WINDOW_FRAMES and not self._is_gone_for_server:
             self._room = self._loop.create_future()
             await self._room
@@ -123,9 +126,9 @@ class Link:
 
     # --- the peer's end ---------------------------------------------------------------------------
 
-    def say(self, text: str | bytes) -> None:
-        key = "text" if isinstance(text, str) else "bytes"
-        self._to_server({"type": "websocket.receive", key: text})
+    def say(self, data: str | bytes) -> None:
+        key = "text" if isinstance(data, str) else "bytes"
+        self._to_server({"type": "websocket.receive", key: data})
 
     def leave(self) -> None:
         """Close the peer's end."""
@@ -202,7 +205,7 @@ class Link:
 class Network:
     """Connects people to whichever instance is there."""
 
-    def __init__(self, weather: Weather, look: Callable[[Link, str], Any]) -> None:
+    def __init__(self, weather: Weather, look: Callable[[Link, str | bytes], Any]) -> None:
         self.links: list[Link] = []
         self.on_failure: Callable[[BaseException], None] = lambda _error: None
         self._weather = weather
@@ -219,7 +222,7 @@ class Network:
             "path": path,
             "query_string": f"token={token}".encode(),
             "headers": [],
-            "subprotocols": [],
+            "subprotocols": [BINARY_PROTOCOL] if peer.is_binary else [],
             "extensions": {"websocket.http.response": {}},
         }
         loop = asyncio.get_running_loop()

@@ -28,6 +28,10 @@ class Outcome(NamedTuple):
     took_s: float
     """Virtual seconds."""
     written: int
+    sent: int
+    """Frames that people sent."""
+    shown: dict[str, int]
+    """Frames that customers were sent, `str` and `bytes`; agents, words for them alone."""
 
     def __str__(self) -> str:
         """What a failing test says; the command shows everything."""
@@ -75,7 +79,16 @@ async def _play(make: Callable[[], World], logged: list[logging.LogRecord]) -> O
             world.violate("I12", f"logged as a bug: {record.getMessage()} {error!r}")
     world.history.close()
     written = sum(len(messages) for messages in world.tables.messages.values())
-    return Outcome(world.seed, world.violations, world.history, world.said, loop.time(), written)
+    return Outcome(
+        seed=world.seed,
+        violations=world.violations,
+        history=world.history,
+        said=world.said,
+        took_s=loop.time(),
+        written=written,
+        sent=world.sent,
+        shown=dict(world.shown),
+    )
 
 
 async def _calm(world: World) -> None:

@@ -9,7 +9,20 @@ from uuid import UUID
 
 import msgspec
 
-from protocol.server import ChatStatus, MessageAck, NewMessage, ToWorkbench
+from protocol.server import (
+    AssistRequest,
+    ChatStatus,
+    ChatWatch,
+    MessageAck,
+    NewMessage,
+    NoteAdded,
+    Read,
+    ToCustomer,
+    ToWorkbench,
+    TypingShown,
+    Whispered,
+)
+from tests.simulation.instance import SILENT_S
 from tests.simulation.tables import Columns, Tables
 
 Violate = Callable[[str, str], None]
@@ -25,7 +38,12 @@ LIFE: Final[dict[str, tuple[frozenset[str], str | None]]] = {
     "Transferred": (frozenset({"active"}), None),
     "Rated": (frozenset({"ended"}), None),
     "NoteWritten": (frozenset({"bot", "waiting", "active", "ended"}), None),
+    "Whispered": (frozenset({"active"}), None),
+    "AssistAsked": (frozenset({"bot", "waiting", "active"}), None),
+    "Watched": (frozenset({"bot", "waiting", "active"}), None),
+    "Unwatched": (frozenset({"bot", "waiting", "active", "ended"}), None),
 }
+UNSEEN: Final = {"Watched", "Unwatched"}
 SPEAKERS: Final = {
     "bot": {"customer", "ai", "system"},
     "waiting": {"customer", "system"},
@@ -37,7 +55,10 @@ SPEAKERS: Final = {
 class Life:
     """One chat as its log tells it."""
 
-    __slots__ = ("agent_id", "customer_id", "log_id", "seq", "status", "statuses", "takers")
+    __slots__ = (
+        *("agent_id", "customer_id", "log_id", "seq", "status", "statuses", "stirred_at"),
+        *("takers", "helpers", "unseen_id", "watchers"),
+    )
 
     def __init__(self, customer_id: UUID) -> None:
         self.customer_id = customer_id
@@ -48,6 +69,11 @@ class Life:
         self.statuses = {"bot"}
         """Every status it ever had, durably."""
         self.takers: set[str] = set()
+        self.helpers: set[str] = set()
+        self.watchers: set[str] = set()
+        self.unseen_id = 0
+        self.stirred_at: Any = None
+        """When a word, the start or an agent came last."""
 
 
 class Rules:
@@ -89,17 +115,29 @@ class Rules:
 
     def _live(self, life: Life, event: Columns) -> None:
         kind, chat_id = event["kind"], event["chat_id"]
-        if event["log_id"] != life.log_id + 1:
-            self._violate("I3", f"log of {chat_id}: {event['log_id']} after {life.log_id}")
-        life.log_id = event["log_id"]
+        if kind in UNSEEN:
+            expected = life.unseen_id = life.unseen_id - 1
+        else:
+            expected = life.log_id = life.log_id + 1
+        if event["log_id"] != expected:
+            self._violate("I3", f"log of {chat_id}: {event['log_id']} instead of {expected}")
         if kind == "Opened":
+            life.stirred_at = event["created_at"]
             return
         allowed, leads_to = LIFE[kind]
         if life.status not in allowed:
             self._violate("I7", f"{kind} while {chat_id} was {life.status}")
         if not self._may(life, event):
             self._violate("I6", f"{kind} of {chat_id} by {event['by_name']}, who is not in charge")
-        if kind in ("Taken", "Transferred"):
+        if event["reason"] == "silent":
+            self._check_silence(life, event)
+        if kind == "AssistAsked":
+            life.helpers.add(msgspec.json.decode(event["body"])["agent_id"])
+            life.helpers.add(str(event["by_id"]))
+        elif kind == "Watched":
+            life.watchers.add(str(event["by_id"]))
+        elif kind in ("Taken", "Transferred"):
+            life.stirred_at = event["created_at"]
             agent_id = msgspec.json.decode(event["body"])["agent_id"]
             if agent_id == life.agent_id:
                 self._violate("I6", f"{chat_id} was given to the agent who has it")
@@ -115,7 +153,17 @@ class Rules:
         if event["by_type"] != "agent" or event["kind"] == "NoteWritten":
             return True
         is_supervisor = self.tables.agents[event["by_id"]]["role"] == "supervisor"
-        return is_supervisor or life.agent_id in (None, str(event["by_id"]))
+        if event["kind"] in ("Whispered", *UNSEEN):
+            return is_supervisor
+        is_its_agent = life.agent_id == str(event["by_id"])
+        is_free = life.agent_id is None and event["kind"] != "AssistAsked"
+        return is_supervisor or is_its_agent or is_free
+
+    def _check_silence(self, life: Life, event: Columns) -> None:
+        silent_s = (event["created_at"] - life.stirred_at).total_seconds()
+        if life.status == "waiting" or silent_s < SILENT_S:
+            told = f"{life.status}, {silent_s:.1f} s after the last word"
+            self._violate("I7", f"{event['chat_id']} was ended as silent: {told}")
 
     def _speak(self, life: Life, message: Columns, stages: list[tuple[str, str | None]]) -> None:
         """Within one commit the order of words and events is not told: any stage may fit."""
@@ -123,6 +171,7 @@ class Rules:
         if message["seq"] != life.seq + 1:
             self._violate("I3", f"{chat_id}: seq {message['seq']} after {life.seq}")
         life.seq = message["seq"]
+        life.stirred_at = message["created_at"]
         fitting = [agent for status, agent in stages if sender_type in SPEAKERS[status]]
         if not fitting:
             rule = "I8" if sender_type == "ai" else "I7"
@@ -168,6 +217,35 @@ class Rules:
                     self._violate("I1", f"a status of {state.chat_id} was shown, not written")
             case _:
                 pass
+
+    def shown_to_customer(self, frame: ToWorkbench) -> None:
+        if not isinstance(frame, ToCustomer):
+            self._violate("I4", f"a customer was sent {words(frame)}")
+
+    def shown_to_agent(self, agent_id: UUID, frame: ToWorkbench) -> None:
+        """Only of chats that are or were theirs, that they were asked about, or that they watch,
+        and by the log."""
+        id = str(agent_id)
+        match frame:
+            case ChatWatch(payload=watch):
+                is_supervisor = self.tables.agents[agent_id]["role"] == "supervisor"
+                is_known = not watch.is_watching or id in self.lives[watch.chat_id].watchers
+                if not (is_supervisor and is_known):
+                    self._violate("I4", f"{agent_id} heard of a watch of {watch.chat_id}")
+            case NoteAdded(payload=seen) | Whispered(payload=seen):
+                if seen.log_id <= 0:
+                    self._violate("I4", f"an unseen place of the log, {seen.log_id}, was shown")
+                if seen.agent_id != agent_id:
+                    self._check_knows(id, frame, seen.chat_id)
+            case NewMessage() | ChatStatus() | TypingShown() | Read() | AssistRequest():
+                self._check_knows(id, frame, frame.payload.chat_id)
+            case _:
+                pass
+
+    def _check_knows(self, agent_id: str, frame: ToWorkbench, chat_id: UUID) -> None:
+        life = self.lives[chat_id]
+        if agent_id not in life.takers | life.helpers | life.watchers:
+            self._violate("I4", f"{agent_id} was sent {words(frame)} of {chat_id}")
 
     def check_taken(self, agent_id: UUID, chat_id: UUID) -> None:
         """An agent was told that the chat is theirs."""

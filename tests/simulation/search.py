@@ -20,12 +20,17 @@ class Report(NamedTuple):
     written: int
     broken: str | None
     known: str | None
+    sent: int = 0
+    shown: tuple[int, ...] = (0, 0, 0)
+    """Frames customers were sent, as JSON and as MessagePack; words agents were, for them alone."""
 
 
 def report(seed: int, message_count: int = MESSAGES) -> Report:
     outcome = play(seed, message_count)
     broken = str(outcome) if outcome.violations else None
-    return Report(seed, outcome.written, broken, known(outcome.violations))
+    shown = tuple(outcome.shown.get(what, 0) for what in ("str", "bytes", "secrets"))
+    found = known(outcome.violations)
+    return Report(seed, outcome.written, broken, found, outcome.sent, shown)
 
 
 @contextmanager

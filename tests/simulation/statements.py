@@ -52,6 +52,21 @@ def _active(tables: Tables, args: Sequence[Any]) -> list[Row]:
     return [Row({"id": row["id"], "customer_id": row["customer_id"]}) for row in rows]
 
 
+def _silent(tables: Tables, args: Sequence[Any]) -> list[Row]:
+    since, after, limit = args
+    rows = [
+        row
+        for row in (*tables.in_status("bot"), *tables.in_status("active"))
+        if row["id"] > after and tables.stirred_at(row["id"]) < since
+    ]
+    rows.sort(key=lambda row: row["id"])
+    names = ("id", "customer_id", "log_head")
+    return [
+        Row({"seq": tables.head(row["id"]), **{name: row[name] for name in names}})
+        for row in rows[:limit]
+    ]
+
+
 def _owner(tables: Tables, args: Sequence[Any]) -> list[Row]:
     chat = tables.chats.get(args[0])
     return [] if chat is None else [Row({"customer_id": chat["customer_id"]})]
@@ -118,6 +133,7 @@ STATEMENTS: dict[str, Statement] = {
     conversations.ONE_CHAT: _one,
     conversations.WAITING_CHATS: _waiting,
     conversations.ACTIVE_CHATS: _active,
+    conversations.SILENT_CHATS: _silent,
     conversations.CHAT_OWNER: _owner,
     conversations.RECENT_KEYS: _recent_keys,
     conversations.SENT_UNDER_KEY: _sent,

@@ -65,7 +65,9 @@ class Tables:
     def write(self, args: Sequence[Any]) -> list[Row]:
         """As journal_sql.WRITE. Raises UniqueViolationError, and then wrote nothing."""
         wanted = dict(zip(args[0], args[1], strict=True))
-        held = [slot for slot, epoch in wanted.items() if self.epochs[slot] == epoch]
+        *args, is_all_or_nothing = args
+        found = [slot for slot, epoch in wanted.items() if self.epochs[slot] == epoch]
+        held = [] if is_all_or_nothing and len(found) < len(wanted) else found
         widths = (len(CHAT_COLUMNS), len(MESSAGE_COLUMNS), len(EVENT_COLUMNS))
         parts, start = [], 2
         for width, names in zip(
@@ -82,7 +84,7 @@ class Tables:
         merged, open_chats = self._merge_chats(chats)
         self._put(merged, open_chats, messages, events)
         self.on_commit(list(merged.values()), messages, events)
-        return [Row({"slot": slot}) for slot in held]
+        return [Row({"slot": slot}) for slot in found]
 
     def _check_counted(
         self, rows: list[Columns], table: dict[UUID, dict[int, Columns]], number: str
@@ -148,11 +150,23 @@ class Tables:
         """The highest seq of the chat's messages; 0 without any."""
         return max(self.messages.get(chat_id, ()), default=0)
 
+    def unseen_head(self, chat_id: UUID) -> int:
+        """The lowest log_id of the chat's events where it is below 0, else 0."""
+        return min(0, min(self.events.get(chat_id, ()), default=0))
+
     def chat_row(self, chat_id: UUID) -> Row:
         chat = self.chats[chat_id]
         customer = {**self.customers[chat["customer_id"]]}
         del customer["id"]
-        return Row({**chat, **customer, "head_seq": self.head(chat_id)})
+        heads = {"head_seq": self.head(chat_id), "unseen_head": self.unseen_head(chat_id)}
+        return Row({**chat, **customer, **heads})
+
+    def stirred_at(self, chat_id: UUID) -> datetime:
+        """When anything happened in the chat that counts against its being silent."""
+        row = self.chats[chat_id]
+        last = self.messages.get(chat_id, {}).get(self.head(chat_id))
+        said_at = last["created_at"] if last is not None else row["started_at"]
+        return max(row["started_at"], row["taken_at"] or row["started_at"], said_at)
 
     def in_status(self, status: str) -> list[Columns]:
         return [row for row in self.chats.values() if row["status"] == status]

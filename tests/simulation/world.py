@@ -1,7 +1,8 @@
 """Everything of one run, made from a seed: stores, network, people, incarnations."""
 
 import asyncio
-from collections import deque
+import re
+from collections import Counter, deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from datetime import timedelta
@@ -31,11 +32,13 @@ from tests.simulation.postgres import Postgres
 from tests.simulation.rules import Rules
 from tests.simulation.sizes import size_of
 from tests.simulation.storms import Storms
+from tests.simulation.supervisor import Supervisor
 from tests.simulation.tables import Columns, Tables
 from tests.simulation.weather import Surprise, Weather
 
 FOREVER: Final = START + timedelta(days=365)
 GONE: Final = (StoreUnavailable, OSError, asyncpg.PostgresConnectionError, Surprise)
+CANARY: Final = re.compile(rb"~[cs][0-9a-f]+~")
 CRASHES: Final = 10
 CRASHES_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 1.0
@@ -68,9 +71,13 @@ class World:
         self.finished = asyncio.Event()
         self.is_tidying = False
         self.said = 0
+        self.sent = 0
+        self.shown: Counter[str] = Counter()
+        """To customers, `str` and `bytes`; to agents, words for them alone."""
         self._message_count = message_count
         self._context: Context = copy_context()
         chance = Random(f"{seed} world")
+        self._secrets = Random(f"{seed} secrets")
         self.weather = Weather(Random(f"{seed} weather"), loop.time, is_late=is_late)
         self.entropy = SeededEntropy(seed)
         self.clock = LoopClock(loop)
@@ -152,7 +159,7 @@ class World:
             "skills": [],
             "team_ids": [],
         }
-        self.agents.append(Agent(self, number))
+        self.agents.append((Supervisor if role == "supervisor" else Agent)(self, number))
 
     @property
     def clients(self) -> list[Client]:
@@ -167,6 +174,10 @@ class World:
             if life.customer_id != person_id and life.agent_id != str(person_id)
         ]
         return chance.choice(found[-20:]) if found else None
+
+    def secret(self) -> str:
+        """A word for the staff alone. Every canary is shaped like this, whoever's it is."""
+        return f"~s{self._secrets.getrandbits(40):010x}~"
 
     def canary_of(self, chat_id: UUID) -> str:
         return f"~c{self._owners[self.rules.lives[chat_id].customer_id]}~"
@@ -284,16 +295,22 @@ class World:
         self.rules.committed(chats, messages, events)
         self._bot.committed(messages)
 
-    def _look(self, link: Link, text: str) -> Any:
-        frame = from_server.read_json(text)
+    def _look(self, link: Link, data: str | bytes) -> Any:
+        read = from_server.read_msgpack if isinstance(data, bytes) else from_server.read_json
+        frame: Any = read(data)  # type: ignore[arg-type]  # each its own
         if isinstance(frame, Rejection):
             self.violate("I12", f"the server said what is no frame: {frame.sentence}")
             return frame
         self.rules.left_the_server(frame)
+        canaries = CANARY.findall(data if isinstance(data, bytes) else data.encode())
         if isinstance(link.peer, Customer):
-            foreign = text.replace(link.peer.canary, "")
-            if "~" in foreign:
-                self.violate("I4", f"{link.peer.name} was sent what is not theirs: {text}")
+            self.shown[type(data).__name__] += 1
+            self.rules.shown_to_customer(frame)
+            if set(canaries) - {link.peer.canary.encode()}:
+                self.violate("I4", f"{link.peer.name} was sent what is not theirs: {data!r}")
+        elif isinstance(link.peer, Agent):
+            self.shown["secrets"] += sum(word.startswith(b"~s") for word in canaries)
+            self.rules.shown_to_agent(link.peer.person_id, frame)
         return frame
 
     def _measure(self) -> None:

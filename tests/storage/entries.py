@@ -48,6 +48,7 @@ class Chat:
             ended_at=AT if status == "ended" else None,
             rating=None,
             feedback=None,
+            team_id=None,
         )
 
     def message(self, seq: int, content: str = "在吗") -> MessageRow:

@@ -148,7 +148,7 @@ async def test_a_write_waits_for_a_claim_under_way_and_then_writes_nothing(
         await claim.start()
         await claimant.fetch(CLAIM, "another")
         write = tasks.create_task(outcome(journal, chat.entry(1)))
-        await until_blocked(store, "WITH held")
+        await until_blocked(store, "WITH found")
         await claim.commit()
 
     assert write.result() == "Fenced"
@@ -162,7 +162,7 @@ async def test_a_claim_waits_for_a_write_under_way_and_then_sees_it(
     entry = chat.entry(1)
     async with in_the_way_of(store, entry) as let_go, asyncio.TaskGroup() as tasks:
         write = tasks.create_task(outcome(journal, entry))
-        await until_blocked(store, "WITH held")
+        await until_blocked(store, "WITH found")
 
         async def claim_and_read() -> list[int]:
             async with store.acquire() as claimant:
@@ -246,7 +246,7 @@ async def test_who_still_waits_when_the_writer_ends_is_refused(
     async with in_the_way_of(store, entry), asyncio.TaskGroup() as tasks:
         writer = tasks.create_task(journal.run())
         in_hand = tasks.create_task(outcome(journal, entry))
-        await until_blocked(store, "WITH held")
+        await until_blocked(store, "WITH found")
         queued = tasks.create_task(outcome(journal, Chat().entry(1)))
         await until(lambda: journal.depth == 1)
         writer.cancel()
@@ -263,9 +263,28 @@ async def test_an_appender_that_was_cancelled_takes_nobody_along(
     entry = chat.entry(1)
     async with in_the_way_of(store, entry) as let_go, asyncio.TaskGroup() as tasks:
         gone = tasks.create_task(journal.append(entry))
-        await until_blocked(store, "WITH held")
+        await until_blocked(store, "WITH found")
         other = tasks.create_task(outcome(journal, Chat(8).entry(1)))
         gone.cancel()
         await let_go()
 
     assert other.result() == "written"
+
+
+# --- guards and doubt -----------------------------------------------------------------------------
+
+
+async def test_a_guarded_entry_is_written_only_while_every_claim_holds(
+    store: DatabasePool, database: str
+) -> None:
+    doubtful: list[frozenset[int]] = []
+    connect = lambda: asyncpg.connect(database)  # noqa: E731
+    async with running(connect, on_doubt=doubtful.append) as journal:
+        free, full, plain = Chat(slot=7), Chat(slot=7), Chat(slot=7)
+        guarded = replace(free.entry(1), guards=((900, 1),))
+        stale = replace(full.entry(1), guards=((901, 2), (900, 1)))
+        found = await outcomes(journal, guarded, stale, plain.entry(1))
+    assert found == ["written", "Fenced", "written"]
+    assert doubtful == [frozenset({901})]
+    assert await seqs(store, full) == []
+    assert await seqs(store, free) == [1]

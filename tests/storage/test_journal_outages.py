@@ -79,9 +79,9 @@ async def test_a_commit_given_up_for_lost_that_comes_through_is_no_collision(
         asyncio.TaskGroup() as tasks,
     ):
         write = tasks.create_task(outcome(journal, entry))
-        await until_blocked(store, "WITH held")
+        await until_blocked(store, "WITH found")
         proxy.cut()  # PostgreSQL does not notice: that statement goes on
-        await until_blocked(store, "WITH held", 2)
+        await until_blocked(store, "WITH found", 2)
         await let_go()
 
     assert write.result() == "written"

@@ -124,10 +124,12 @@ async def test_resume_sends_exactly_what_was_missed(people: People) -> None:
         async with people.connected(token) as customer:
             status = await customer.next()
             await desk.say("五")
-            await customer.send("resume", {"chat_id": chat_id, "last_seq": 2})
+            await customer.send("resume", {"chat_id": chat_id, "last_seq": 2}, id="r")
+            answer = await customer.expect("chat_status")
             frames = [await customer.expect("new_message") for _ in range(3)]
             rest = await customer.settle()
 
+    assert (answer["reply_to"], answer["payload"]["last_seq"]) == ("r", 4)
     assert status["payload"]["last_seq"] == 4
     assert sorted(frame["payload"]["seq"] for frame in frames) == [3, 4, 5]
     assert {f["payload"]["seq"]: f["payload"]["content"] for f in frames} == {

@@ -10,8 +10,7 @@ import anyio
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from kefu.storage.embedded import open_embedded
-from tests.server import People, Server, people_of, running
+from tests.server import People, Server, people_at, running
 from tests.storage.kefu_process import all_gone, servers_of
 from tests.talk import Talker
 from tests.until import until
@@ -26,11 +25,11 @@ FAST = {"KEFU_MAX_FRAME_RATE": "10000", "KEFU_MAX_FRAME_BURST": "10000"}
 @asynccontextmanager
 async def shop(data: Path) -> AsyncIterator[tuple[Server, People]]:
     """`kefu serve` on this data directory, and who talks there."""
-    async with running(FAST, arguments=("--data-dir", str(data))) as server:
-        async with open_embedded(data, on_progress=lambda words: None) as stores:
-            url = stores.database_url
-        async with people_of(server, url) as people:
-            yield server, people
+    async with (
+        running(FAST, arguments=("--data-dir", str(data))) as server,
+        people_at(server, data) as people,
+    ):
+        yield server, people
 
 
 class Speaker:
@@ -123,7 +122,7 @@ async def test_stopped_by_ctrl_c_it_says_so_and_the_chat_is_there_the_next_time(
             with pytest.raises(ConnectionClosed) as closed:
                 await customer.expect("the end")
         assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1012
+        assert closed.value.rcvd.code == 4012
         assert await server.stop() == 0
         assert "Traceback" not in "".join(server.said)
     await until(lambda: all_gone(data_dir), within_s=5)

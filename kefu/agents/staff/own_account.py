@@ -48,7 +48,7 @@ class OwnAccount:
                 act = Act(by, "agent.profile_changed", "agent", str(agent_id), old, new)
                 await self._world.trail.append(connection, act)
         if new:
-            self._world.on_changed(after)
+            self._world.on_changed(after.id)
         return after
 
     async def sign_out(self, by: By, session_id: UUID) -> None:

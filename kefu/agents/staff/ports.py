@@ -11,14 +11,13 @@ from kefu.audit.messages import Trail
 from kefu.clock import Clock
 from kefu.entropy import Entropy
 from kefu.storage.database import DatabasePool
-from protocol.accounts import Agent
 from protocol.agent import AgentStatusName
 from protocol.server import AgentPresence
 
 
 class World(Struct, frozen=True):
-    """`on_signed_out` is told the sessions that ended and `on_changed` the accounts as they are
-    now: after the commit, in passing. Who misses it finds out by reading the store."""
+    """`on_signed_out` is told the sessions that ended and `on_changed` the agents whose account or
+    teams changed: after the commit, in passing. Who misses it finds out by reading the store."""
 
     pool: DatabasePool
     passwords: Passwords
@@ -26,7 +25,7 @@ class World(Struct, frozen=True):
     entropy: Entropy
     trail: Trail
     on_signed_out: Callable[[UUID], None] = lambda _session_id: None
-    on_changed: Callable[[Agent], None] = lambda _agent: None
+    on_changed: Callable[[UUID], None] = lambda _agent_id: None
 
 
 class Presences(Protocol):

@@ -176,7 +176,7 @@ class Roster:
         for session_id in ended:
             self._world.on_signed_out(session_id)
         if before != after:
-            self._world.on_changed(after)
+            self._world.on_changed(after.id)
 
 
 def link_hash(link: str) -> bytes:

@@ -181,6 +181,13 @@ async def list_teams(connection: Connection, limit: int) -> tuple[Team, ...]:
     return tuple(_team(row) for row in await connection.fetch(LIST_TEAMS, limit))
 
 
+TEAM_IDS = "SELECT id FROM teams"
+
+
+async def team_ids(connection: Connection) -> frozenset[UUID]:
+    return frozenset(row["id"] for row in await connection.fetch(TEAM_IDS))
+
+
 COUNT_TEAMS = "SELECT count(*) FROM teams"
 
 

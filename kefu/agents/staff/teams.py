@@ -1,6 +1,6 @@
 """Teams: named groups of agents that chats can be handed to. A team may be empty."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,13 +10,19 @@ from kefu.agents.staff import store
 from kefu.agents.staff.ports import World
 from kefu.audit.messages import Act, By
 from kefu.errors import Problem
-from kefu.storage.database import Connection, connected, transaction
+from kefu.storage.database import Connection, DatabasePool, connected, transaction
 from protocol.codes import ErrorCode
 from protocol.staff import Team
 
 TEAM_LIMIT: Final = 200
 NAME_TAKEN: Final = "There is a team of this name already."
 NO_TEAM: Final = "There is no such team."
+
+
+async def known_teams(pool: DatabasePool) -> frozenset[UUID]:
+    """The ids of all teams. Raises StoreUnavailable."""
+    async with connected(pool) as connection:
+        return await store.team_ids(connection)
 
 
 class Teams:
@@ -58,6 +64,7 @@ class Teams:
             await store.delete_team(connection, team_id)
             old = {"name": team.name, "agent_ids": team.agent_ids}
             await self._note(connection, by, "team.deleted", team, old, None)
+        self._tell(team.agent_ids)
 
     async def set_members(self, by: By, team_id: UUID, agent_ids: Sequence[UUID]) -> Team:
         """All members from now on. Raises `Problem(AGENT_NOT_FOUND)` for an unknown team or agent.
@@ -74,7 +81,12 @@ class Teams:
             after = replace(before, agent_ids=wanted)
             old, new = {"agent_ids": before.agent_ids}, {"agent_ids": wanted}
             await self._note(connection, by, "team.members_changed", after, old, new)
+        self._tell(set(before.agent_ids) ^ set(wanted))
         return after
+
+    def _tell(self, agent_ids: Iterable[UUID]) -> None:
+        for agent_id in sorted(agent_ids):
+            self._world.on_changed(agent_id)
 
     async def _note(
         self,

@@ -56,14 +56,25 @@ test('a guest comes back as the same guest', () => {
   expect(line.options.token()).toBe('guest')
 })
 
-test('a chat the server does not name on return has ended meanwhile', () => {
+test('on return the server is asked how the chat stands', () => {
   visit()
   connect()
   hear('chat_status', chatState())
-  hear('pong', {}, 'greeted?')
   expect(session.isChatting.value).toBe(true)
   connect()
-  hear('pong', {}, 'greeted?')
+  const asked = line.sent.at(-1)
+  expect(asked).toMatchObject({ type: 'resume', payload: { chat_id: CHAT } })
+  hear('chat_status', chatState({ status: 'ended', rating: 5 }), asked.id)
+  expect(session.isChatting.value).toBe(false)
+  expect(session.rated.value).toBe(true)
+})
+
+test('a chat that is not ours any more has ended for us', () => {
+  visit()
+  connect()
+  hear('chat_status', chatState())
+  connect()
+  hear('error', { code: 'CHAT_NOT_FOUND', message: '' }, line.sent.at(-1).id)
   expect(session.conversation.log.value.state).toMatchObject({ chat_id: CHAT, status: 'ended' })
 })
 

@@ -15,7 +15,6 @@ import { CLOSE, type ToWorkbench } from '../shared/protocol'
 export type Trouble = 'signedOut' | 'tooMany' | 'blocked' | 'guestsRefused'
 
 const SOCKET = '/ws/chat'
-const GREETED = 'greeted?'
 const NOTICE_MS = 5_000
 
 export function useSession() {
@@ -25,7 +24,6 @@ export function useSession() {
   const trouble = ref<Trouble | null>(null)
   const isBusy = ref(false)
   const rated = ref(false)
-  let wasGreeted = false
   let noticeTimer: ReturnType<typeof setTimeout> | undefined
 
   const connection = new Connection({
@@ -34,7 +32,7 @@ export function useSession() {
     onFrame: received,
     onState(next) {
       state.value = next
-      if (next === 'open') opened()
+      if (next === 'open') conversation.connected()
       else conversation.disconnected()
     },
     onVerdict: judged,
@@ -46,19 +44,8 @@ export function useSession() {
     open: (id) => connection.send({ type: 'start_chat', payload: {}, id }),
   })
 
-  /** A person with an open chat is greeted with its status before anything they ask is answered. */
-  function opened() {
-    wasGreeted = false
-    conversation.connected()
-    connection.send({ type: 'ping', id: GREETED })
-  }
-
   function received(frame: ToWorkbench) {
-    if (frame.type === 'pong' && frame.reply_to === GREETED && !wasGreeted) {
-      if (isOpen(conversation.log.value)) conversation.endedMeanwhile()
-    }
     if (frame.type === 'chat_status') {
-      wasGreeted = true
       if (frame.payload.guest_token) guest.set(frame.payload.guest_token)
       rated.value = frame.payload.rating != null
     }

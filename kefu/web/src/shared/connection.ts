@@ -1,7 +1,7 @@
 /**
  * One socket that comes back by itself.
  *
- * It knows nothing of chats: it delivers frames (of pongs only those to its owner's own pings), says whether it is open, and tells its owner when
+ * It knows nothing of chats: it delivers frames, says whether it is open, and tells its owner when
  * coming back is pointless. A browser cannot read why an upgrade was refused, so two refusals in a
  * row are reported as `refused` and the owner asks over HTTP.
  */
@@ -96,7 +96,7 @@ export class Connection {
     this.cancel('probe')
     const frame = JSON.parse(String(data)) as ToWorkbench
     if (frame.type === 'goaway') this.leaveIn(frame.payload.reconnect_after_ms)
-    else if (frame.type !== 'pong' || frame.reply_to) this.options.onFrame(frame)
+    else if (frame.type !== 'pong') this.options.onFrame(frame)
   }
 
   private closed(code: number): void {

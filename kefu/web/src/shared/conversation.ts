@@ -30,6 +30,7 @@ const ACK_WITHIN_MS = 10_000
 const RESUME_WITHIN_MS = 5_000
 const TYPING_REPEAT_MS = 3_000
 const TYPING_FADES_MS = 10_000
+const RESUME = 'resume'
 const PASSING = new Set(['RATE_LIMITED', 'OVERLOADED'])
 
 /** Not crypto.randomUUID: that is missing on plain-http pages of a local network. */
@@ -66,12 +67,6 @@ export class Conversation {
     this.isOtherTyping.value = false
     for (const timer of Object.values(this.timers)) clearTimeout(timer)
     delete this.timers.resume
-  }
-
-  /** The server answers, and no longer knows of our chat: it ended while we were away. */
-  endedMeanwhile(): void {
-    this.change(withEnd(this.log.value))
-    this.flush()
   }
 
   receive(frame: ToWorkbench): void {
@@ -168,7 +163,7 @@ export class Conversation {
     const log = this.log.value
     if (!log.state || !this.isConnected) return
     const point = { chat_id: log.state.chat_id, last_seq: lastSeq(log) }
-    this.options.post({ type: 'resume', payload: point })
+    this.options.post({ type: 'resume', payload: point, id: RESUME })
     clearTimeout(this.timers.resume)
     this.timers.resume = setTimeout(() => {
       delete this.timers.resume
@@ -209,6 +204,8 @@ export class Conversation {
   }
 
   private refused({ reply_to, payload }: ErrorFrame): void {
+    // answered by how the chat stands now, unless it is no longer ours: a guest who began anew
+    if (reply_to === RESUME && payload.code === 'CHAT_NOT_FOUND') this.change(withEnd(this.log.value))
     if (this.inFlight === null || !this.isSending(reply_to)) return
     this.isOpening = false
     if (PASSING.has(payload.code)) {

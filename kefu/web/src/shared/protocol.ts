@@ -12,6 +12,23 @@ export interface AddNote {
   id?: string | null
 }
 
+/** An agent's account as colleagues may see it. */
+export interface Agent {
+  id: string
+  username: string
+  name: string
+  avatar_url: string | null
+  role: "admin" | "agent" | "supervisor"
+  max_sessions: number
+  status: "break" | "busy" | "lunch" | "offline" | "online" | "training"
+  status_note: string | null
+  is_active: boolean
+  created_at: string
+  last_login: string | null
+  skills: string[]
+  team_ids: string[]
+}
+
 /** Who is helping, as the customer sees it. */
 export interface AgentCard {
   id: string
@@ -26,6 +43,7 @@ export interface AgentPresence {
   active_count: number
   max_sessions: number
   note?: string | null
+  team_ids?: string[]
 }
 
 export interface AgentStatus {
@@ -179,11 +197,14 @@ export interface Error {
 
 export type ErrorCode = "AGENT_AT_CAPACITY" | "AGENT_NOT_FOUND" | "AGENT_OFFLINE" | "ALREADY_TAKEN" | "CHAT_ALREADY_OPEN" | "CHAT_ENDED" | "CHAT_ID_REQUIRED" | "CHAT_NOT_FOUND" | "CONTENT_TOO_LONG" | "FORBIDDEN" | "INTERNAL" | "INVALID_MESSAGE" | "INVALID_STATUS" | "MANUAL_IN_PROGRESS" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "NOT_WAITING" | "NO_FIELDS_TO_UPDATE" | "ORDER_NOT_FOUND" | "OVERLOADED" | "RATE_LIMITED" | "TOO_LARGE" | "UNAUTHORIZED" | "UNKNOWN_TYPE" | "UNPROCESSABLE" | "UNSUPPORTED_MESSAGE_TYPE"
 
+/** `taken_by` and `taken_at` say who has the chat, and since when, with ALREADY_TAKEN. */
 export interface Fault {
   code: ErrorCode
   message: string
   chat_id?: string | null
   retry_after_s?: number | null
+  taken_by?: AgentCard | null
+  taken_at?: string | null
 }
 
 export interface FeedPoint {
@@ -299,6 +320,7 @@ export interface QueueItem {
   customer_name?: string | null
   topic?: string | null
   reason?: string | null
+  team_id?: string | null
 }
 
 export interface QueueSnapshot {
@@ -408,6 +430,15 @@ export interface SetStatus {
   id?: string | null
 }
 
+/** Answer to login, refresh and link; `expires_in` is the access token's life in seconds. */
+export interface SignedIn {
+  token: string
+  refresh_token: string
+  agent: Agent
+  expires_in: number
+  success: boolean
+}
+
 export interface SomeoneTyping {
   chat_id: string
   is_typing: boolean
@@ -463,6 +494,7 @@ export interface TransferOutcome {
   outcome: "declined" | "expired" | "offered" | "transferred"
   to_agent_id?: string | null
   request_id?: string | null
+  to_team_id?: string | null
 }
 
 export interface TransferRequest {
@@ -503,6 +535,7 @@ export interface UnwatchChat {
   id?: string | null
 }
 
+/** Not watching, without having asked: the chat could not be shown; ask again. A watch ends with its connection, silently. */
 export interface Watch {
   chat_id: string
   is_watching: boolean

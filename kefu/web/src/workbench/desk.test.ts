@@ -17,7 +17,7 @@ vi.mock('../shared/connection', () => ({
 }))
 const { createDesk } = await import('./desk')
 
-const me = { id: 'me', name: '张三', role: 'agent' }
+const me = { id: 'me', name: '张三', avatar_url: null }
 const item = { chat_id: CHAT, customer_id: 'c', waiting_since: AT, customer_name: '陈小姐' }
 let notices: string[]
 let desk: ReturnType<typeof createDesk>
@@ -57,9 +57,11 @@ test('a chat that is lost to a colleague is let go of, and said so', () => {
   expect(desk.selected.value).toBe(CHAT)
   hear('queue_update', { feed_id: 'f', feed_seq: 2, change: 'removed', chat_id: CHAT })
   expect(desk.selected.value).toBe(CHAT)
-  hear('error', { code: 'ALREADY_TAKEN', message: '' }, line.sent[0].id)
+  const fault = { code: 'ALREADY_TAKEN', message: '', taken_by: { id: 'other', name: '李四' } }
+  hear('error', fault, line.sent[0].id)
   expect(desk.selected.value).toBeNull()
   expect(notices).toHaveLength(1)
+  expect(notices[0]).toContain('李四')
 })
 
 test('an accepted chat keeps the selection and the customer it had in the queue', () => {
@@ -93,4 +95,63 @@ test('a transfer is told once, whichever frame says it first', () => {
   hear('chat_status', chatState({ agent: { id: 'other', name: '李四' } }))
   hear('transfer_result', { chat_id: CHAT, outcome: 'transferred', to_agent_id: 'other' })
   expect(notices).toHaveLength(1)
+})
+
+const LATER = '2026-01-27T10:00:30Z'
+const offered = (chat_id = CHAT) => hear('chat_offer', { chat_id, expires_at: LATER })
+const handed = (chat_id: string) =>
+  hear('transfer_request', { request_id: 'r', chat_id, from_agent: { id: 'other', name: '李四' }, expires_at: LATER })
+const me_as = (feed_seq: number, status: string, active_count = 0) =>
+  hear('agent_status', { feed_id: 'f', feed_seq, agent: { agent_id: 'me', name: '张三', status, active_count, max_sessions: 2 } })
+
+test('a chat that is offered to me stands first in the queue, until somebody takes it', () => {
+  const first = { ...item, chat_id: 'first', waiting_since: '2026-01-27T09:00:00Z' }
+  snapshot(1, [first, item])
+  offered()
+  expect(desk.waiting.value.map((each) => each.chat_id)).toEqual([CHAT, 'first'])
+  hear('queue_update', { feed_id: 'f', feed_seq: 2, change: 'removed', chat_id: CHAT })
+  expect(desk.offers.size).toBe(0)
+})
+
+test('an offer stands as long as the server said, on a machine whose clock is wrong', () => {
+  vi.useFakeTimers({ now: Date.parse('2031-05-01T00:00:00Z') })
+  snapshot(1, [item])
+  offered()
+  desk.expireOffers(Date.now() + 29_000)
+  expect(desk.offers.size).toBe(1)
+  desk.expireOffers(Date.now() + 30_000)
+  expect(desk.offers.size).toBe(0)
+})
+
+test('declining tells the queue, and nobody of an offer that was over already', () => {
+  snapshot(1, [item])
+  offered()
+  desk.decline(desk.offers.get(CHAT)!)
+  expect(desk.offers.size).toBe(0)
+  expect(line.sent).toEqual([{ type: 'decline_offer', payload: { chat_id: CHAT }, id: `decline ${CHAT}` }])
+  hear('error', { code: 'NOT_WAITING', message: '', chat_id: CHAT }, line.sent[0].id)
+  expect(notices).toEqual([])
+})
+
+test('who is away or full has lost what the queue offered, not what a colleague did', () => {
+  snapshot(1, [item])
+  for (const [seq, status, active] of [[2, 'lunch', 0], [3, 'online', 2]] as const) {
+    offered()
+    handed('handed')
+    me_as(seq, status, active)
+    expect([...desk.offers.keys()]).toEqual(['handed'])
+  }
+  offered()
+  me_as(4, 'online', 1)
+  expect(desk.offers.size).toBe(2)
+})
+
+test('on return only the offers that come again still stand', () => {
+  snapshot(1, [item])
+  offered()
+  handed('handed')
+  line.options.onState('waiting', 0)
+  line.options.onState('open', null)
+  handed('handed')
+  expect([...desk.offers.keys()]).toEqual(['handed'])
 })

@@ -10,21 +10,26 @@ import { Conversation } from '../shared/conversation'
 import { keep } from '../shared/keep'
 import {
   CLOSE,
+  type Agent,
   type AgentPresence,
+  type ChatOffer,
   type ChatState,
   type CustomerCard,
   type FromWorkbench,
-  type Offer,
   type QueueItem,
   type ToWorkbench,
   type TransferOffer,
   type TransferOutcome,
+  type TransferRequest,
 } from '../shared/protocol'
 import { emptyFeed, fromSnapshot, judge, withPresence, withQueueChange } from './feed'
-import { freshToken, refresh, signOut, type Session } from './signin'
+import { freshToken, refresh, signOut } from './signin'
 import { refusalText, t } from './words'
 
 export type Notice = { kind: 'info' | 'warning' | 'error'; text: string }
+export type Me = Pick<Agent, 'id' | 'name' | 'avatar_url'>
+/** A chat on offer: by a colleague, or (without `transfer`) by the queue. `until` is in local ms. */
+export type Offered = { chatId: string; until: number; transfer: TransferOffer | null }
 export type Desk = ReturnType<typeof createDesk>
 export const deskKey: InjectionKey<Desk> = Symbol('desk')
 
@@ -32,12 +37,13 @@ export const deskKey: InjectionKey<Desk> = Symbol('desk')
 const PATIENCE_MS = 10_000
 
 const acceptId = (chatId: string) => `accept ${chatId}`
+const declineId = (chatId: string) => `decline ${chatId}`
 
-export function createDesk(me: Session['agent'], notify: (notice: Notice) => void) {
+export function createDesk(me: Me, notify: (notice: Notice) => void) {
   const state = ref<ConnectionState>('connecting')
   const feed = shallowRef(emptyFeed)
   const chats = shallowReactive(new Map<string, Conversation>())
-  const offers = shallowReactive(new Map<string, Offer | TransferOffer>())
+  const offers = shallowReactive(new Map<string, Offered>())
   const selected = ref<string | null>(null)
   const cards = shallowReactive(new Map<string, QueueItem>())
   /** The chat this agent has just reached for. */
@@ -54,7 +60,10 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
     onFrame: received,
     onState(next) {
       state.value = next
-      if (next === 'open') named = new Set()
+      if (next === 'open') {
+        named = new Set()
+        offers.clear() // those that still stand come again
+      }
       for (const chat of chats.values()) next === 'open' ? chat.connected() : chat.disconnected()
     },
     onVerdict: judged,
@@ -80,10 +89,11 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
       case 'queue_update':
         follow(frame.payload, () => (feed.value = withQueueChange(feed.value, frame.payload)))
         if (frame.payload.item) remember([frame.payload.item])
-        else if (frame.payload.chat_id !== accepting) deselectGone(frame.payload.chat_id)
+        else gone(frame.payload.chat_id)
         break
       case 'agent_status':
         follow(frame.payload, () => (feed.value = withPresence(feed.value, frame.payload)))
+        if (frame.payload.agent.agent_id === me.id) dropBeyondMe(frame.payload.agent)
         break
       case 'chat_status':
         place(frame.payload)
@@ -91,7 +101,7 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
         break
       case 'chat_offer':
       case 'transfer_request':
-        offers.set(frame.payload.chat_id, frame.payload)
+        offer(frame)
         break
       case 'transfer_result':
         told(frame.payload)
@@ -145,6 +155,24 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
     named = null
   }
 
+  /** It stands as long as the server said, whatever this machine's clock says. */
+  function offer(frame: ChatOffer | TransferRequest) {
+    const { chat_id: chatId, expires_at: expiresAt } = frame.payload
+    const until = Date.now() + Date.parse(expiresAt) - Date.parse(frame.timestamp)
+    offers.set(chatId, { chatId, until, transfer: frame.type === 'transfer_request' ? frame.payload : null })
+  }
+
+  /** What the queue no longer offers to whoever is away or has no place left. It says nothing. */
+  function dropBeyondMe(present: AgentPresence) {
+    if (present.status === 'online' && present.active_count < present.max_sessions) return
+    for (const each of offers.values()) if (!each.transfer) offers.delete(each.chatId)
+  }
+
+  function gone(chatId: string) {
+    if (!offers.get(chatId)?.transfer) offers.delete(chatId)
+    if (chatId !== accepting) deselectGone(chatId)
+  }
+
   function deselectGone(chatId: string) {
     if (selected.value === chatId && !chats.has(chatId)) selected.value = null
   }
@@ -164,7 +192,8 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
   }
 
   function refused(frame: Extract<ToWorkbench, { type: 'error' }>) {
-    const { code, chat_id: chatId } = frame.payload
+    const { code, chat_id: chatId, taken_by: taker } = frame.payload
+    if (chatId && frame.reply_to === declineId(chatId)) return // it was not ours any more
     const sender = [...chats.values()].find((chat) => chat.isSending(frame.reply_to))
     if (sender) return sender.receive(frame)
     if (accepting && frame.reply_to === acceptId(accepting)) {
@@ -172,7 +201,8 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
       accepting = null
     }
     if (code === 'CHAT_NOT_FOUND' && chatId) remove(chatId)
-    notify({ kind: 'warning', text: refusalText(code) ?? frame.payload.message })
+    const text = taker ? t('left', { name: taker.name }) : refusalText(code)
+    notify({ kind: 'warning', text: text ?? frame.payload.message })
   }
 
   function remember(items: readonly QueueItem[]) {
@@ -199,6 +229,15 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
     chats,
     offers,
     selected,
+    /** Who waits, as the list shows them: first those that are offered to me, then the others. */
+    waiting: computed(() => {
+      const others = feed.value.waiting.filter((item) => !chats.has(item.chat_id))
+      return [...others.filter((item) => offers.has(item.chat_id)), ...others.filter((item) => !offers.has(item.chat_id))]
+    }),
+    /** Let go of the offers whose time is up. */
+    expireOffers(now: number) {
+      for (const each of offers.values()) if (each.until <= now) offers.delete(each.chatId)
+    },
     presence: computed(() => feed.value.agents.find((agent) => agent.agent_id === me.id) ?? null),
     colleagues: computed(() => feed.value.agents.filter((agent) => agent.agent_id !== me.id && agent.status !== 'offline')),
     isOnline: computed(() => state.value === 'open'),
@@ -218,17 +257,16 @@ export function createDesk(me: Session['agent'], notify: (notice: Notice) => voi
       accepting = chatId
       selected.value = chatId
     },
-    decline(offer: Offer | TransferOffer) {
-      offers.delete(offer.chat_id)
-      if ('request_id' in offer) post({ type: 'respond_transfer', payload: { request_id: offer.request_id, accept: false } })
-      else post({ type: 'decline_offer', payload: { chat_id: offer.chat_id } })
+    decline({ chatId, transfer }: Offered) {
+      offers.delete(chatId)
+      if (transfer) post({ type: 'respond_transfer', payload: { request_id: transfer.request_id, accept: false } })
+      else post({ type: 'decline_offer', payload: { chat_id: chatId }, id: declineId(chatId) })
     },
-    takeOffer(offer: Offer | TransferOffer) {
-      offers.delete(offer.chat_id)
-      if ('request_id' in offer) post({ type: 'respond_transfer', payload: { request_id: offer.request_id, accept: true } })
-      else post({ type: 'accept_chat', payload: { chat_id: offer.chat_id }, id: acceptId(offer.chat_id) })
-      accepting = offer.chat_id
-      selected.value = offer.chat_id
+    takeTransfer({ chat_id: chatId, request_id }: TransferOffer) {
+      offers.delete(chatId)
+      post({ type: 'respond_transfer', payload: { request_id, accept: true } })
+      accepting = chatId
+      selected.value = chatId
     },
     transfer: (chatId: string, to: string, reason: string) =>
       post({ type: 'transfer_chat', payload: { chat_id: chatId, to_agent_id: to, reason: reason.trim() || null } }),

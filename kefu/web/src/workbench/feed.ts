@@ -47,6 +47,12 @@ export function queueOrder(a: QueueItem, b: QueueItem): number {
   return (
     Number(b.is_vip ?? false) - Number(a.is_vip ?? false) ||
     RANK[a.priority ?? 'normal'] - RANK[b.priority ?? 'normal'] ||
-    Date.parse(a.waiting_since) - Date.parse(b.waiting_since)
+    compare(instant(a), instant(b)) ||
+    compare(a.chat_id, b.chat_id)
   )
 }
+
+/** As text, without the zone: the server counts microseconds, a Date would drop them. */
+const instant = (item: QueueItem) => item.waiting_since.replace('Z', '')
+
+const compare = (a: string, b: string) => Number(a > b) - Number(a < b)

@@ -7,15 +7,8 @@
 import { ref, shallowRef } from 'vue'
 import { keep, takeFromUrl } from '../shared/keep'
 import { elapsed } from '../shared/clock'
+import type { SignedIn } from '../shared/protocol'
 import { refusalText, t } from './words'
-
-/** What the workbench uses of the answer to login, link and refresh. */
-interface SignedIn {
-  token: string
-  refresh_token: string
-  expires_in: number
-  agent: { id: string; name: string; role: string; avatar_url?: string | null }
-}
 
 export interface Session extends SignedIn {
   /** When to ask for a new token, in ms since the epoch. */
