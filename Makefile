@@ -35,12 +35,16 @@ check: setup $(WEB)/node_modules/.ready ## style, types, import laws, everything
 types: setup ## write the web's message types from protocol/
 	@$(BIN)/python -m protocol.schema typescript > $(WEB)/src/shared/protocol.ts
 
-bench: setup ## every benchmark, one after another
-	@echo "kefu: actors"; $(BIN)/python -m bench.actors
-	@echo "kefu: chat at a rate"; $(BIN)/python -m bench.chat
-	@echo "kefu: chat as fast as it goes, beside socket.io"; $(BIN)/python -m bench.chat --window 8 --peer
+bench: setup web ## every benchmark, about half an hour; make bench QUICK=--quick tries each
+	@for each in actors frames start "chat --peer --rounds 3 --window 8" chat "chat --half" \
+	  relay "relay --window 1" fanout connections; do \
+	  echo "kefu: bench $$each ($$(date +%H:%M), load $$(cut -d' ' -f1 /proc/loadavg))"; \
+	  $(BIN)/python -m bench.$$each $(QUICK); \
+	done
 
-soak: setup ## the simulation with 20,000 seeds; hours
+soak: setup ## 50 kills, a million damaged frames, the simulation with 20,000 seeds; hours
+	@KEFU_KILLS=50 KEFU_MUTATED_FRAMES=1000000 $(BIN)/pytest --timeout 0 \
+	  tests/stories/test_kills_under_load.py tests/stories/test_mutated_frames.py
 	@KEFU_SIMULATION_SEEDS=20000 $(BIN)/pytest --timeout 0 tests/simulation
 
 lock: ## pin every dependency again (needs uv)

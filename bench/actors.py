@@ -1,208 +1,115 @@
-"""How fast actors are: bursts, single hops, asks, and what an idle one weighs.
+"""How fast actors are, beside what one would use instead, every round in the order A B C D E.
 
-One process, one event loop. Figures are per second of CPU time, best of several rounds, because
-the machine may be busy with other things. Run `python -m bench.actors` (a script's
-name would hide the package it measures); `--asyncio` measures without uvloop.
+    python -m bench.actors                every measurement on every system
+    python -m bench.actors --asyncio      without uvloop
+
+Each measurement has a process of its own. Rates are per second of CPU time, because the machine may
+be busy with other things; the figure of a system is its best round, a ratio is taken within a
+round. Memory is the least of the rounds. Asks have deadlines on all but xoscar, and are answered in
+turn; kefu alone supervises and counts.
 """
 
-from __future__ import annotations
-
-import asyncio
-import gc
-import platform
+import argparse
+import subprocess
 import sys
-import tracemalloc
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from random import Random
-from time import process_time
-from typing import Any
+from typing import NamedTuple
 
-import anyio
-import uvloop
+from bench.figures import ratio, show, surroundings
+from bench.python_peers import python_of_peers
 
-from actors import Actor, Kind, Ref, Request, Router
-
-ROUNDS = 5
-GC_THRESHOLD = 10_000
-"""As a server sets it: the interpreter's 700 costs a fifth of the speed of activation."""
+ROOT = Path(__file__).parents[1]
+SYSTEMS = ("kefu", "asyncio.Queue", "anyio stream", "pykka", "xoscar")
+SCALE = {"kefu": 1.0, "asyncio.Queue": 1.0, "anyio stream": 0.5, "pykka": 0.1, "xoscar": 0.04}
+THREADS = 2000  # pykka's actors are threads: no more of them at once
+Figures = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Ping(Request[int]):
-    """Answered with 1."""
+class Row(NamedTuple):
+    name: str
+    measure: str
+    times: int
+    is_kefus: bool = False
+    """Measured on kefu alone: the peers have nothing like it."""
 
 
-class Counter(Actor[Any]):
-    """Counts its messages and sets `done` at the expected one."""
-
-    mailbox_limit = 1024
-
-    def __init__(self, key: str) -> None:
-        self.count = 0
-
-    async def receive(self, message: Any) -> int:
-        self.count += 1
-        if type(message) is tuple and self.count >= message[0]:
-            self.count = 0
-            message[1].set()
-        return 1
+ROWS = (
+    Row("tell, bursts of 500, /s", "burst", 1_000_000),
+    Row("single hop, ring of 1,000, /s", "hop", 200_000),
+    Row("single hop from outside, /s", "outside", 200_000, is_kefus=True),
+    Row("ask, one at a time, /s", "ask", 100_000),
+    Row("ask, 100 at once, /s", "asks", 200_000),
+    Row("activate, /s", "activate", 50_000),
+    Row("idle actor, resident bytes", "resident", 20_000),
+    Row("idle actor, allocated bytes", "idle", 20_000, is_kefus=True),
+)
 
 
-class Ringer(Actor[tuple[int, anyio.Event]]):
-    """Tells its right neighbour one less, until nothing is left."""
-
-    def __init__(self, key: str, size: int) -> None:
-        self._right = str((int(key) + 1) % size)
-
-    async def on_activate(self) -> None:
-        self._next = self.context.ref("ringer", self._right)
-
-    async def receive(self, message: tuple[int, anyio.Event]) -> None:
-        left, done = message
-        if left == 0:
-            done.set()
-        else:
-            self._next.tell((left - 1, done))
-
-
-def open_router(*kinds: Kind) -> Router:
-    return Router(kinds, random=Random(1))
-
-
-async def burst(count: int) -> float:
-    """Tells in bursts of 500 to one actor, each burst handled before the next."""
-    async with open_router(Kind("counter", Counter)) as router:
-        ref = router.ref("counter", "one")
-        started = process_time()
-        for _ in range(count // 500):
-            done = anyio.Event()
-            for _ in range(499):
-                ref.tell(None)
-            ref.tell((500, done))
-            await done.wait()
-        return count / (process_time() - started)
-
-
-async def single_hop(count: int) -> float:
-    """One message going round a ring of 1,000 actors."""
-    async with open_router(Kind("ringer", lambda key: Ringer(key, 1000))) as router:
-        first = router.ref("ringer", "0")
-        await around(first, 1000)
-        started = process_time()
-        await around(first, count)
-        return count / (process_time() - started)
-
-
-async def around(first: Ref[Any], hops: int) -> None:
-    done = anyio.Event()
-    first.tell((hops, done))
-    await done.wait()
-
-
-async def from_outside(count: int) -> float:
-    """One tell to an idle actor at a time, each from a task that then waits for the loop."""
-    async with open_router(Kind("counter", Counter)) as router:
-        refs = [router.ref("counter", str(number)) for number in range(1000)]
-        started = process_time()
-        for turn in range(count):
-            refs[turn % 1000].tell(None)
-            await asyncio.sleep(0)
-        return count / (process_time() - started)
-
-
-async def ask_one(count: int) -> float:
-    """Asks one after another, each with a deadline."""
-    async with open_router(Kind("counter", Counter)) as router:
-        ref, ping = router.ref("counter", "one"), Ping()
-        started = process_time()
-        for _ in range(count):
-            await ref.ask(ping, within=5)
-        return count / (process_time() - started)
-
-
-async def ask_hundred(count: int) -> float:
-    """A hundred askers at once, each asking one after another with a deadline."""
-    async with open_router(Kind("counter", Counter)) as router:
-        ref, ping = router.ref("counter", "one"), Ping()
-
-        async def asker() -> None:
-            for _ in range(count // 100):
-                await ref.ask(ping, within=5)
-
-        started = process_time()
-        async with anyio.create_task_group() as group:
-            for _ in range(100):
-                group.start_soon(asker)
-        return count / (process_time() - started)
-
-
-async def activate(count: int) -> float:
-    """First message to so many different actors, until the last has handled it."""
-    async with open_router(Kind("counter", Counter)) as router:
-        started = process_time()
-        for number in range(count - 1):
-            router.ref("counter", str(number)).tell(None)
-            if number % 1000 == 0:
-                await asyncio.sleep(0)
-        await router.ref("counter", "last").ask(Ping(), within=60)
-        return count / (process_time() - started)
-
-
-async def idle_bytes(count: int) -> float:
-    """Memory of an actor that has handled one message and waits, with its key and all."""
-    async with open_router(Kind("counter", Counter)) as router:
-        await router.ref("counter", "first").ask(Ping(), within=60)
-        gc.collect()
-        tracemalloc.start()
-        before, _ = tracemalloc.get_traced_memory()
-        for number in range(count):
-            router.ref("counter", f"{number:032}").tell(None)
-        await router.ref("counter", "last").ask(Ping(), within=60)
-        gc.collect()
-        after, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return (after - before) / count
-
-
-def best(measure: Callable[[int], Awaitable[float]], count: int) -> float:
-    async def once() -> float:
-        return await measure(count)
-
-    gc.set_threshold(GC_THRESHOLD)
-    runner = asyncio.run if "--asyncio" in sys.argv else uvloop.run
-    results = [runner(once()) for _ in range(ROUNDS)]
-    return min(results) if measure is idle_bytes else max(results)
-
-
-def machine() -> str:
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    loop = "asyncio" if "--asyncio" in sys.argv else f"uvloop {version('uvloop')}"
-    python = f"Python {platform.python_version()}"
-    return f"{len(names)} x {names[0]}, {platform.release()}, {python}, {loop}"
-
-
-ROWS: list[tuple[str, Callable[[int], Awaitable[float]], int, str]] = [
-    ("tell, bursts of 500", burst, 1_000_000, "/s"),
-    ("single hop, ring of 1,000", single_hop, 200_000, "/s"),
-    ("single hop from outside", from_outside, 200_000, "/s"),
-    ("ask, one at a time", ask_one, 100_000, "/s"),
-    ("ask, 100 at once", ask_hundred, 200_000, "/s"),
-    ("activate", activate, 50_000, "/s"),
-    ("idle actor", idle_bytes, 20_000, " bytes"),
-]
+def measure(system: str, row: Row, *, python: str, asked: argparse.Namespace) -> float:
+    """One figure, from a process of its own."""
+    if system == "pykka" and row.measure in ("activate", "resident"):
+        count = THREADS
+    else:
+        count = int(row.times * SCALE[system] / (20 if asked.quick else 1))
+    if system == "kefu":
+        command = [sys.executable, "-m", "bench.kefu_actors", row.measure, str(count)]
+    elif system in ("pykka", "xoscar"):
+        command = [python, "-m", f"bench.peers.python.{system}_actors", row.measure, str(count)]
+    else:
+        kind = "stream" if system == "anyio stream" else "queue"
+        command = [sys.executable, "-m", "bench.plain_actors", row.measure, str(count), kind]
+    if asked.asyncio:
+        command.append("--asyncio")
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
 
 
 def main() -> None:
-    sys.stdout.write(f"{machine()}, per second of CPU time, garbage collector at {GC_THRESHOLD}\n")
-    for name, measure, count, unit in ROWS:
-        sys.stdout.write(f"{name:28}{best(measure, count):>14,.0f}{unit}\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.actors",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--asyncio", action="store_true", help="asyncio's own loop, not uvloop")
+    parser.add_argument("--quick", action="store_true", help="small enough to see that it runs")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.rounds = 1
+    python = python_of_peers()
+    where = surroundings()
+    rounds: dict[str, list[Figures]] = {name: [{} for _ in range(asked.rounds)] for name in SYSTEMS}
+    for row in ROWS:
+        print(row.name, flush=True)
+        for turn in range(asked.rounds):
+            for system in SYSTEMS[:1] if row.is_kefus else SYSTEMS:
+                figure = measure(system, row, python=python, asked=asked)
+                rounds[system][turn][row.name] = round(figure)
+    found = {
+        f"kefu to {peer}, {row.name}": ratio(rounds, "kefu", peer, row.name)
+        for row in ROWS
+        for peer in SYSTEMS[1:]
+        if not row.is_kefus
+    }
+    file = "actors-asyncio" if asked.asyncio else "actors"
+    said = {"rounds": asked.rounds, "figures": "best round, per second of CPU time"}
+    show(
+        file,
+        where,
+        said,
+        {name: [_best(each)] for name, each in rounds.items()},
+        found,
+        keep=not asked.quick,
+    )
+
+
+def _best(rounds: list[Figures]) -> Figures:
+    """The best of each figure: most of a rate, least of memory."""
+    figures: Figures = {}
+    for name in rounds[0]:
+        values = [float(str(each[name])) for each in rounds]
+        figures[name] = round(min(values) if "bytes" in name else max(values))
+    return figures
 
 
 if __name__ == "__main__":

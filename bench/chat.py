@@ -3,6 +3,7 @@
     python -m bench.chat                          100 pairs, 1 message/s a side, open loop
     python -m bench.chat --window 8               as fast as it goes, 8 under way a side
     python -m bench.chat --window 8 --peer        the same beside socket.io + pg, A B A B
+    python -m bench.chat --half                   at half the rate that run reached
 
 In the open loop messages are due at their time whether or not the server keeps up, and count from
 when they were due. Every message is followed: lost, doubled, out of order and misdelivered ones are
@@ -12,18 +13,21 @@ PostgreSQL, which goes where it likes) the rest.
 
 import argparse
 import asyncio
-import os
+import json
 import random
 import time
 from statistics import median
 
 import uvloop
 
-from bench.figures import percentiles, show, surroundings
+from bench.figures import RESULTS, percentiles, ratio, show, surroundings
+from bench.neighbours import Neighbours
+from bench.node import cores
 from bench.pair import Tally
 from bench.shop import cpu_seconds, memory_kib
 from bench.systems import open_system
 
+PEER = "socket.io + pg"
 WARM_UP_S = 2.0
 LINGER_S = 2.0
 
@@ -31,8 +35,7 @@ LINGER_S = 2.0
 async def measure(name: str, asked: argparse.Namespace) -> dict[str, object]:
     """One run against one system."""
     chance = random.Random(asked.seed)
-    cores = sorted(os.sched_getaffinity(0))
-    server_cpus = {cores[0]} if len(cores) > 1 else None
+    server_cpus, _ours = cores()
     async with open_system(name, server_cpus) as system:
         tally = Tally()
         pairs = [await system.pair(tally, number) for number in range(asked.pairs)]
@@ -49,9 +52,10 @@ async def measure(name: str, asked: argparse.Namespace) -> dict[str, object]:
         ]
         await asyncio.sleep(WARM_UP_S)
         tally.is_counting, used = True, cpu_seconds(system.process_id)
+        others = Neighbours()
         await asyncio.sleep(asked.seconds)
         tally.is_counting, used = False, cpu_seconds(system.process_id) - used
-        acked = len(tally.ack_s)
+        acked, others_cores = len(tally.ack_s), others.cores()
         for task in writing:
             task.cancel()
         await asyncio.sleep(LINGER_S)  # what is still under way arrives, or counts as lost
@@ -66,6 +70,7 @@ async def measure(name: str, asked: argparse.Namespace) -> dict[str, object]:
             "out_of_order": tally.disordered,
             "misdelivered": tally.misdelivered,
             "errors": tally.errors,
+            "others_cores": others_cores,
             "server_memory_mib": memory_kib(system.process_id) // 1024,
         }
 
@@ -82,23 +87,42 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=0, help="0: open loop at --rate")
     parser.add_argument("--peer", action="store_true", help="beside socket.io + pg")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--half", action="store_true", help="half of what chat-saturated.json says")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="small enough to see that it runs")
     asked = parser.parse_args()
-    systems = ("kefu", "socketio") if asked.peer else ("kefu",)
+    if asked.quick:
+        asked.pairs, asked.seconds = 10, 3.0
+    if asked.half:
+        asked.rate = round(saturated_rate() / 2 / (asked.pairs * 2), 1)
+    where = surroundings()
+    systems = ("kefu", PEER) if asked.peer else ("kefu",)
     runs: dict[str, list[dict[str, object]]] = {name: [] for name in systems}
     for _ in range(asked.rounds):
         for name in systems:
             runs[name].append(uvloop.run(measure(name, asked)))
-    form = f"window {asked.window}" if asked.window else f"{asked.rate}/s a side, open loop"
-    figures: dict[str, object] = {"pairs": asked.pairs, "form": form, **runs}
-    if asked.peer:
-        rates = {
-            name: [float(str(run["acknowledged_per_s"])) for run in runs[name]] for name in runs
-        }
-        ratios = [a / b for a, b in zip(rates["kefu"], rates["socketio"], strict=True) if b]
-        figures["kefu_to_socketio"] = round(median(ratios), 2)
-    file = "chat-saturated" if asked.window else "chat"
-    show(file, {**surroundings(), "seed": asked.seed}, figures)
+    form = f"window {asked.window}" if asked.window else f"{asked.rate:g}/s a side, open loop"
+    said = {"pairs": asked.pairs, "form": form, "seconds": asked.seconds, "seed": asked.seed}
+    found = {"kefu to peer": ratio(runs, "kefu", PEER, "acknowledged_per_s")} if asked.peer else {}
+    show(_file(asked), where, said, runs, found, keep=not asked.quick)
+
+
+def saturated_rate() -> float:
+    """Messages a second that kefu acknowledged in the last saturated run.
+
+    Raises SystemExit when there was none.
+    """
+    try:
+        kept = json.loads((RESULTS / "chat-saturated.json").read_text())["runs"]["kefu"]
+    except (OSError, KeyError):
+        raise SystemExit("First: python -m bench.chat --window 8 --peer --rounds 3") from None
+    return float(median(run["acknowledged_per_s"] for run in kept))
+
+
+def _file(asked: argparse.Namespace) -> str:
+    if asked.window:
+        return "chat-saturated"
+    return "chat-half" if asked.half else "chat"
 
 
 if __name__ == "__main__":

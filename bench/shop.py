@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -70,8 +70,13 @@ def memory_kib(process_id: int) -> int:
 
 
 @asynccontextmanager
-async def open_shop(server_cpus: set[int] | None = None) -> AsyncIterator[Shop]:
-    """A server of its own on a free port, pinned where that is asked for; gone at the end."""
+async def open_shop(
+    server_cpus: set[int] | None = None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Shop]:
+    """A server of its own on a free port, pinned where that is asked for; gone at the end.
+
+    `settings` are KEFU_* variables beside those that lift every limit.
+    """
     folder = Path(tempfile.mkdtemp(prefix="kefu-bench-", dir="/tmp"))
     os.chmod(folder, 0o755)
     try:
@@ -81,6 +86,7 @@ async def open_shop(server_cpus: set[int] | None = None) -> AsyncIterator[Shop]:
                 env={
                     **os.environ,
                     **UNLIMITED,
+                    **(settings or {}),
                     "KEFU_DATABASE_URL": stores.database_url,
                     "KEFU_REDIS_URL": stores.redis_url,
                 },

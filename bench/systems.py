@@ -1,11 +1,10 @@
-"""The systems that can be measured: kefu, and the same durable chat on socket.io and pg."""
+"""The systems that can be measured, and how two people come to talk to each other there."""
 
 import asyncio
 import json
 import os
 import re
 import shutil
-import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,12 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.dialects import Dialect, Kefu, SocketIo
+from bench.node import Server, open_node
 from bench.pair import Side, Tally
-from bench.shop import Shop, cpu_seconds, open_shop
+from bench.shop import Shop, open_shop
 from bench.wire import connect
 from kefu.storage.embedded import open_embedded
 
-PEER = Path(__file__).parent / "peers" / "socketio"
+SOCKETIO, DURABLE = "socketio", "server.mjs"
 
 
 class System(Protocol):
@@ -58,9 +58,9 @@ class KefuSystem:
 class SocketIoSystem:
     dialect: Dialect = SocketIo()
 
-    def __init__(self, ws: str, process_id: int) -> None:
-        self._ws = ws
-        self.process_id = process_id
+    def __init__(self, server: Server) -> None:
+        self._ws = server.ws
+        self.process_id = server.process_id
 
     async def pair(self, tally: Tally, number: int) -> tuple[Side, Side]:
         sides = _sides(tally, self.dialect, number)
@@ -70,6 +70,23 @@ class SocketIoSystem:
             side.socket = await connect(f"{self._ws}/socket.io/?{query}", side.heard)
             side.socket.send(b"40")
         await _ready(*sides)
+        return sides
+
+
+class WsSystem:
+    """Knows no handshake of its own: who is connected is there."""
+
+    dialect: Dialect = Kefu()
+
+    def __init__(self, server: Server) -> None:
+        self._ws = server.ws
+        self.process_id = server.process_id
+
+    async def pair(self, tally: Tally, number: int) -> tuple[Side, Side]:
+        sides = _sides(tally, self.dialect, number)
+        for side, name in zip(sides, "ca", strict=True):
+            side.chat_id = str(number)
+            side.socket = await connect(f"{self._ws}/?chat={number}&side={name}", side.heard)
         return sides
 
 
@@ -87,42 +104,33 @@ async def _ready(*sides: Side) -> None:
 
 @asynccontextmanager
 async def open_system(name: str, server_cpus: set[int] | None) -> AsyncIterator[System]:
+    """`kefu`; `socket.io + pg`, the same durable chat; `socket.io` and `ws`, which keep nothing."""
     if name == "kefu":
         async with open_shop(server_cpus) as shop:
             yield KefuSystem(shop)
+    elif name == "socket.io + pg":
+        async with (
+            _open_postgres() as env,
+            open_node(SOCKETIO, DURABLE, server_cpus, env) as server,
+        ):
+            yield SocketIoSystem(server)
+    elif name == "socket.io":
+        async with open_node(SOCKETIO, "memory.mjs", server_cpus) as server:
+            yield SocketIoSystem(server)
     else:
-        async with _open_socketio(server_cpus) as system:
-            yield system
+        async with open_node("ws", "server.mjs", server_cpus) as server:
+            yield WsSystem(server)
 
 
 @asynccontextmanager
-async def _open_socketio(server_cpus: set[int] | None) -> AsyncIterator[SocketIoSystem]:
-    if not (PEER / "node_modules").is_dir():
-        done = await asyncio.create_subprocess_exec("npm", "ci", "--silent", cwd=PEER)
-        await done.wait()
+async def _open_postgres() -> AsyncIterator[dict[str, str]]:
+    """A database of its own, as node-postgres is told of it."""
     folder = Path(tempfile.mkdtemp(prefix="kefu-bench-", dir="/tmp"))
     os.chmod(folder, 0o755)
     try:
         async with open_embedded(folder / "data", on_progress=lambda _words: None) as stores:
             found = re.fullmatch(r"postgresql://\S*/(\w+)\?host=(\S+?)(&\S*)?", stores.database_url)
             assert found is not None, stores.database_url
-            process = await asyncio.create_subprocess_exec(
-                *("node", "server.mjs"),
-                cwd=PEER,
-                env={**os.environ, "PGHOST": found[2], "PGDATABASE": found[1]},
-                stdout=asyncio.subprocess.PIPE,
-            )
-            try:
-                if server_cpus:
-                    os.sched_setaffinity(process.pid, server_cpus)
-                assert process.stdout is not None
-                line = (await process.stdout.readline()).decode()
-                yield SocketIoSystem(line.split()[1], process.pid)
-            finally:
-                process.send_signal(signal.SIGTERM)
-                await process.wait()
+            yield {"PGHOST": found[2], "PGDATABASE": found[1]}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-__all__ = ["System", "cpu_seconds", "open_system"]
