@@ -336,6 +336,9 @@ class Cell(Door):
     def _crashed(self, error: BaseException) -> None:
         self.report(error)
         self._actor = None
+        if self.is_gone:  # evicted: a second incarnation would work beside the one elsewhere
+            self.abandon()
+            return
         self.mailbox.put_back(self._guilty_set_aside())
         policy = self._population.kind.restart
         now, chance = self.world.time(), self.world.random.random()

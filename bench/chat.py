@@ -66,6 +66,7 @@ async def measure(name: str, asked: argparse.Namespace) -> dict[str, object]:
             "ack_ms": percentiles(tally.ack_s),
             "delivery_ms": percentiles(tally.delivery_s),
             "lost": sum(side.undelivered_count for side in sides),
+            "unacknowledged": sum(side.unacknowledged_count for side in sides),
             "doubled": tally.doubled,
             "out_of_order": tally.disordered,
             "misdelivered": tally.misdelivered,

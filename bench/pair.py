@@ -40,7 +40,13 @@ class Side:
 
     @property
     def undelivered_count(self) -> int:
-        return len(self._undelivered)
+        """Acknowledged, and yet the other side never heard them."""
+        return len(self._undelivered.keys() - self._unacked.keys())
+
+    @property
+    def unacknowledged_count(self) -> int:
+        """Refused, or never answered: a client would send them again."""
+        return len(self._unacked)
 
     def say(self, due: float) -> None:
         """Send the next message; its times count from when it was due."""

@@ -47,6 +47,7 @@ from kefu.conversations import ports as conversation_ports
 from kefu.conversations.actor import ConversationActor
 from kefu.conversations.announce import waiting_of
 from kefu.conversations.cleanup import Cleanup
+from kefu.conversations.live import LiveChats
 from kefu.conversations.store import PostgresChats
 from kefu.delivery import agent_of, agent_topic, customer_topic
 from kefu.dispatch import actor as dispatch_actor
@@ -138,8 +139,10 @@ async def open_app(
         )
         journal = Journal(lambda: asyncpg.connect(database_url), on_commit=metrics.note_commit)
         chats = PostgresChats(stores.pool)
+        live = LiveChats(stores.redis, settings.session_expire_s)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(journal.run)
+            tasks.start_soon(live.run)
             tasks.start_soon(metrics.measure_lag)
             tasks.start_soon(watch_sessions, hub, accounts.ended)
             if settings.idle_timeout_s:
@@ -152,6 +155,7 @@ async def open_app(
                 entropy=entropy,
                 epoch_of=epochs.__getitem__,
                 is_bot_ready=lambda: False,
+                note_live=live.note,
             )
             async with _router(settings, world, stores, audit, hub, metrics) as router:
                 router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())

@@ -99,6 +99,8 @@ class ConversationActor(Actor[ConversationMessage]):
         entry = turn.entry(self._slot, self._world.epoch_of(self._slot), self._reads)
         if entry is not None:
             await self._world.journal.append(entry)
+            if turn.chat is not None:
+                self._world.note_live(turn.chat)
         self._is_loaded = True
         self._chat = turn.chat
         self._reads = self._reads.moved_to(turn.chat)
@@ -109,7 +111,7 @@ class ConversationActor(Actor[ConversationMessage]):
     async def _load(self) -> None:
         """Read the truth; where it is not what we last said, a commit of ours went unheard."""
         stored = await self._world.chats.latest(self._customer_id)
-        keys = await self._world.chats.keys(self._customer_id)
+        keys = await self._world.chats.keys(self._customer_id) if stored else []
         self._keys = KeyWindow()
         for sender_id, key, known in keys:
             self._keys.remember(sender_id, key, known)

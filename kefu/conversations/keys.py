@@ -15,17 +15,25 @@ WINDOW: Final = 512
 
 
 class Known(Struct, frozen=True):
-    """A durable message, as its sender's receipt needs it. `at` is seconds since the epoch."""
+    """A durable message, as its sender's receipt needs it. `at` is seconds since the epoch.
+
+    What was said is remembered by its fingerprint alone: hundreds of these are kept for each
+    conversation, and a message may be long. A fingerprint is of this process only.
+    """
 
     chat_id: UUID
     message_id: UUID
     seq: int
     at: float
-    content: str
-    message_type: str
+    fingerprint: int
 
     def has_same_content(self, content: str, message_type: str) -> bool:
-        return (self.content, self.message_type) == (content, message_type)
+        return self.fingerprint == fingerprint(content, message_type)
+
+
+def fingerprint(content: str, message_type: str) -> int:
+    """Equal for equal messages, and for hardly any others (64 bits of SipHash)."""
+    return hash((content, message_type))
 
 
 class KeyWindow:

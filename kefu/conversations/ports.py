@@ -75,3 +75,5 @@ class World(Struct, frozen=True):
     entropy: Entropy
     epoch_of: Callable[[int], int]
     is_bot_ready: Callable[[], bool]
+    note_live: Callable[[Chat], None] = lambda _chat: None
+    """Told of every durable change; see live.py."""

@@ -19,7 +19,7 @@ from kefu.conversations.events import (
     Spoken,
     Whispered,
 )
-from kefu.conversations.keys import WINDOW, Known
+from kefu.conversations.keys import WINDOW, Known, fingerprint
 from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Phase
 from kefu.conversations.ports import SilentChat, StoredChat
 from kefu.instants import instant
@@ -321,8 +321,7 @@ def _known(record: Any) -> Known:
         message_id=record["message_id"],
         seq=record["seq"],
         at=record["created_at"].timestamp(),
-        content=record["content"],
-        message_type=record["message_type"],
+        fingerprint=fingerprint(record["content"], record["message_type"]),
     )
 
 

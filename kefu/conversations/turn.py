@@ -9,7 +9,7 @@ from uuid import UUID
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Command, Refusal
 from kefu.conversations.events import Event, Spoken
-from kefu.conversations.keys import KeyWindow, Known
+from kefu.conversations.keys import KeyWindow, Known, fingerprint
 from kefu.conversations.reads import ReadMarks
 from kefu.conversations.state import decide, evolve
 from kefu.conversations.store import chat_row, rows_of
@@ -104,6 +104,5 @@ def known_of(event: Spoken) -> Known:
         message_id=event.message_id,
         seq=event.seq,
         at=event.at,
-        content=event.content,
-        message_type=event.message_type,
+        fingerprint=fingerprint(event.content, event.message_type),
     )

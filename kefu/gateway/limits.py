@@ -6,7 +6,7 @@ from typing import Final
 from protocol.limits import INVALID_FRAMES_BEFORE_CLOSE, INVALID_FRAMES_WINDOW_S
 
 OUTBOX_FRAMES: Final = 256
-OUTBOX_BYTES: Final = 1024 * 1024
+OUTBOX_BYTES: Final = 256 * 1024
 INBOX_FRAMES: Final = 64
 SEND_WITHIN_S: Final = 10.0
 ASK_WITHIN_S: Final = 10.0

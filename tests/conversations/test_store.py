@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Command
-from kefu.conversations.keys import Known
+from kefu.conversations.keys import Known, fingerprint
 from kefu.conversations.reads import ReadMarks
 from kefu.conversations.slots import slot_of
 from kefu.conversations.store import PostgresChats
@@ -151,7 +151,7 @@ async def test_the_open_chat_is_the_latest_even_when_the_clock_was_set_back(
 async def test_a_message_is_found_under_its_key(chats: PostgresChats, writer: Writer) -> None:
     said = replace(cast.say(cast.OWNER, "在吗"), client_message_id="k")
     chat = await writer.write(None, cast.opening(), said)
-    known = Known(chat.chat_id, said.message_id, 1, cast.NOON, "在吗", "text")
+    known = Known(chat.chat_id, said.message_id, 1, cast.NOON, fingerprint("在吗", "text"))
     assert await chats.sent(chat.chat_id, cast.CUSTOMER.id, "k") == known
     assert await chats.sent(chat.chat_id, cast.CUSTOMER.id, "other") is None
     assert await chats.sent(chat.chat_id, UUID(int=77), "k") is None

@@ -15,7 +15,7 @@ from msgspec import structs
 from kefu.agents.state import Desk
 from kefu.conversations.announce import waiting_of
 from kefu.conversations.chat import Chat
-from kefu.conversations.keys import WINDOW, Known
+from kefu.conversations.keys import WINDOW, Known, fingerprint
 from kefu.conversations.parties import AgentSeat, Customer
 from kefu.conversations.ports import StoredChat
 from kefu.conversations.store import PHASE
@@ -234,6 +234,5 @@ def _known(row: MessageRow) -> Known:
         message_id=row.message_id,
         seq=row.seq,
         at=row.created_at.timestamp(),
-        content=row.content,
-        message_type=row.message_type,
+        fingerprint=fingerprint(row.content, row.message_type),
     )

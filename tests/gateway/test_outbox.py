@@ -63,7 +63,7 @@ def test_room_that_was_written_free_is_room_again() -> None:
         outbox = Outbox(client.take)
         writing = asyncio.create_task(outbox.write())
         for _ in range(20):
-            assert all(outbox.put("x" * 4000) for _ in range(200))
+            assert all(outbox.put("x" * 1000) for _ in range(200))
             await passes(1)
         outbox.seal()
         await writing

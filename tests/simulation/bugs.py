@@ -27,7 +27,7 @@ from kefu.dispatch.actor import QueueActor
 from kefu.dispatch.feed import Feed
 from kefu.gateway import customer_role
 from kefu.gateway.chat_view import ChatView
-from kefu.gateway.hub import Hub
+from kefu.gateway.connection import Connection
 from kefu.gateway.supervision import Supervision
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal import Journal
@@ -196,7 +196,11 @@ def watched_before_it_is_put_down() -> list[Patch]:
 
 
 def watched_for_ever() -> list[Patch]:
-    return [patch.object(Hub, "unlisten", lambda _hub, _listener, _topic: None)]
+    async def careless(self: Supervision, connection: Connection, chat_id: UUID) -> None:
+        """Says that the watch has ended, and goes on listening."""
+        self._watched.discard(chat_id)
+
+    return [patch.object(Supervision, "_stop", careless)]
 
 
 def watch_in_the_agents_numbers() -> list[Patch]:
