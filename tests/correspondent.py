@@ -25,6 +25,8 @@ from protocol.wire import Rejection, from_server
 from tests.simulation.chat_copy import ChatCopy
 
 FIRST_S: Final = 0.5
+SOON_S: Final = 2.0
+SOON_ATTEMPTS: Final = 10
 LONGEST_S: Final = 15.0
 SEGMENT_BYTES: Final = 1460
 NEVER_AGAIN: Final = range(4500, 5000)
@@ -119,9 +121,8 @@ class Correspondent:
             with suppress(OSError, InvalidHandshake):  # TimeoutError is an OSError
                 async with await self._connected() as line:
                     await self._talk(line)
-            ceiling_s = min(LONGEST_S, FIRST_S * 2**self._failures)
+            await anyio.sleep(self._random.uniform(0, _ceiling_s(self._failures)))
             self._failures += 1
-            await anyio.sleep(self._random.uniform(0, ceiling_s))
 
     async def _connected(self) -> ClientConnection:
         parts = urlsplit(self._url)
@@ -248,3 +249,10 @@ def _frame(letter: Letter) -> str:
         "client_message_id": letter.key,
     }
     return encode({"type": "send_message", "payload": payload}).decode()
+
+
+def _ceiling_s(failures: int) -> float:
+    """As the pages wait: see kefu/web/src/shared/backoff.ts."""
+    if failures < SOON_ATTEMPTS:
+        return min(SOON_S, FIRST_S * 2**failures)
+    return min(LONGEST_S, SOON_S * 2 ** (failures - SOON_ATTEMPTS))

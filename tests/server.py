@@ -41,7 +41,6 @@ START_S = 50.0
 _READY = re.compile(r"Customer +(http://\S+)/\s")
 _LINK = re.compile(r"#link=(\S+)")
 _TROUBLE = re.compile(r'"level":"(error|critical)"|Traceback|Exception')
-_REFUSED = "ASGI callable returned without completing handshake"  # uvicorn of any refused upgrade
 
 
 class Server:
@@ -61,7 +60,7 @@ class Server:
     def troubles(self) -> list[str]:
         """The lines that tell of a failure of its own."""
         lines = "".join(self.said).splitlines()
-        return [line for line in lines if _TROUBLE.search(line) and _REFUSED not in line]
+        return [line for line in lines if _TROUBLE.search(line)]
 
     async def kill(self) -> None:
         """kill -9, and wait until it is gone."""

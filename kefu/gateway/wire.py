@@ -17,6 +17,7 @@ _NOISE: Final = (
     "Invalid HTTP request",
     "Unsupported upgrade request",
     "ASGI callable returned without completing response",  # a stream's client that read nothing
+    "ASGI callable returned without completing handshake",  # of every upgrade that is refused
 )
 
 

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { backoffMs } from './backoff'
 import { elapsed } from './clock'
 import { pieces } from './links'
 import { pickLocale, texts } from './locale'
@@ -36,12 +35,6 @@ describe('links', () => {
     expect(pieces(text).map((piece) => piece.text).join('')).toBe(text)
   })
 })
-
-test('the wait before coming back doubles up to 15 s and is spread over all of it', () => {
-  expect([0, 1, 2, 3, 10, 1000].map((attempt) => backoffMs(attempt, 0.999))).toEqual([500, 999, 1998, 3996, 14985, 14985])
-  expect(backoffMs(5, 0)).toBe(0)
-})
-
 test('a wait is read as minutes and seconds', () => {
   expect([0, 65, 3700, -4].map(elapsed)).toEqual(['0:00', '1:05', '1:01:40', '0:00'])
 })
