@@ -9,6 +9,8 @@ from tests.simulation.play import play
 
 SEEDS: Final = 100
 
+pytestmark = pytest.mark.timeout(600)  # a busy machine plays as well, only later
+
 
 def first_noticed(name: str) -> int | None:
     """The first seed in which a rule the bug breaks was broken before any other."""

@@ -16,6 +16,8 @@ from tests.simulation.search import players, search
 SEEDS: Final = int(os.environ.get("KEFU_SIMULATION_SEEDS", "200"))
 CHUNK: Final = 20
 
+pytestmark = pytest.mark.timeout(600)  # a busy machine plays as well, only later
+
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[ProcessPoolExecutor]:
