@@ -20,12 +20,14 @@ class Admission(Enum):
 
 
 class _Held(NamedTuple, Generic[F]):
-    """`seq` is None for a status; `needs` is how far the client must be before this goes out."""
+    """`seq` is None for a status; `needs` is how far the client must be before this goes out, and
+    `begins_at` where it begins to follow the chat anew."""
 
     frame: F
     needs: int
     seq: int | None
     is_receipt: bool
+    begins_at: int | None = None
 
 
 class ChatView(Generic[F]):
@@ -55,6 +57,10 @@ class ChatView(Generic[F]):
         """A status says how far the chat is: behind that, something was missed."""
         return self._admit(_Held(frame, last_seq, None, False))
 
+    def admit_status_after_leaving(self, last_seq: int, frame: F, *, is_return: bool) -> Admission:
+        """Behind a status that said the client follows no longer, nothing in between is theirs."""
+        return self._admit(_Held(frame, 0, None, False, last_seq if is_return else None))
+
     def _admit(self, held: _Held[F]) -> Admission:
         if self._is_holding:
             self._held.append(held)
@@ -69,6 +75,8 @@ class ChatView(Generic[F]):
         """Whether what has nothing missing before it goes out: a message but once."""
         if held.seq is None:
             self.status = held.frame
+            if held.begins_at is not None:
+                self.floor = self.head = max(self.head, held.begins_at)
             return True
         is_new = held.seq > self.head
         self.head = max(self.head, held.seq)

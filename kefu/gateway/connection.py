@@ -243,7 +243,7 @@ class Connection:
     def _deliver_counted(self, outgoing: Outgoing, frame: NewMessage | MessageAck) -> None:
         view = self.views.get(frame.payload.chat_id)
         is_receipt = isinstance(frame, MessageAck)
-        if view is not None:
+        if view is not None and (is_receipt or not view.is_leaving):
             admission = view.admit(frame.payload.seq, outgoing, is_receipt=is_receipt)
             self._follow(admission, view, frame.payload.chat_id, outgoing)
         elif is_receipt:  # of a message sent earlier, in a chat that is over
@@ -262,7 +262,11 @@ class Connection:
                 if state.chat_id in self.awaited:
                     view.hold()
             return
-        self._follow(view.admit_status(state.last_seq, outgoing), view, state.chat_id, outgoing)
+        if view.is_leaving:
+            admission = view.admit_status_after_leaving(state.last_seq, outgoing, is_return=is_ours)
+        else:
+            admission = view.admit_status(state.last_seq, outgoing)
+        self._follow(admission, view, state.chat_id, outgoing)
         view.is_leaving = not is_ours
         self.forget(state.chat_id, view)
 

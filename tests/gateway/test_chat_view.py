@@ -278,3 +278,20 @@ def test_a_chat_of_somebody_else_is_not_found() -> None:
         await peer.leave()
 
     simulated(story)
+
+
+def test_behind_a_status_that_ends_the_following_nothing_in_between_is_theirs() -> None:
+    view = ChatView(5, "active")
+    assert view.admit_status(6, "bot") is Admission.FILL
+    assert view.admit_status_after_leaving(9, "ended", is_return=False) is Admission.HOLD
+    assert view.filled(5, 6) == ["bot", "ended"]
+    assert (view.head, view.held_count) == (6, 0)
+
+
+def test_who_follows_again_begins_where_the_new_status_says() -> None:
+    view = ChatView(5, "active")
+    view.admit_status(6, "bot")
+    view.admit_status_after_leaving(9, "active", is_return=True)
+    assert view.admit(10, "ten") is Admission.HOLD
+    assert view.filled(5, 6) == ["bot", "active", "ten"]
+    assert (view.floor, view.head) == (9, 10)
