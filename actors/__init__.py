@@ -3,7 +3,7 @@
 It knows nothing of customer service. README.md says what an actor may count on.
 """
 
-from actors.actor import Actor, ActorId, Context, Letter, Ref, Request
+from actors.actor import Actor, ActorId, Context, Letter, Ref, Repeatable, Request
 from actors.errors import (
     ActorCrashed,
     ActorError,
@@ -46,6 +46,7 @@ __all__ = [
     "Reason",
     "Ref",
     "Reject",
+    "Repeatable",
     "Request",
     "RestartPolicy",
     "Router",

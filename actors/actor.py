@@ -41,6 +41,16 @@ class Request(Generic[R]):
     __slots__ = ()
 
 
+class Repeatable:
+    """Marks a request that may safely be handled twice: its answer is the same the second time.
+
+    When the instance that was asked is gone, it is asked again of the actor's next owner.
+    """
+
+    __slots__ = ()
+    may_repeat: ClassVar[bool] = True
+
+
 class Letter(Generic[M]):
     """A message with what its sender wants to know about it."""
 

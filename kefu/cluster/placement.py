@@ -1,0 +1,65 @@
+"""Which slot an address belongs to, and which instance should own a slot. Pure.
+
+The hash only says who *should* own a slot; the directory says who does, and the epoch in PostgreSQL
+whose writes count. Rendezvous hashing moves no slot but those of an instance that came or went.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from hashlib import blake2b
+from math import log
+from typing import Final
+from uuid import UUID
+from zlib import crc32
+
+SLOT_COUNT: Final = 1024
+
+
+def slot_of(key: str) -> int:
+    """The slot of an actor's key. The same on every instance and in every version: the number is
+    stored with each chat."""
+    return crc32(_bytes_of(key)) % SLOT_COUNT
+
+
+def _bytes_of(key: str) -> bytes:
+    try:
+        return UUID(key).bytes
+    except ValueError:
+        return key.encode()
+
+
+def owner_of(slot: int, weights: Mapping[str, float]) -> str | None:
+    """Who of the instances should own the slot; None when there is no instance.
+
+    `weights` is each instance's share: an instance of weight 2 gets twice the slots. Weighted
+    rendezvous hashing (Schindelhauer and Schomaker, 2005).
+    """
+    return max(weights, key=lambda name: (_score(slot, name, weights[name]), name), default=None)
+
+
+def _score(slot: int, name: str, weight: float) -> float:
+    digest = blake2b(f"{slot}:{name}".encode(), digest_size=8).digest()
+    chance = (int.from_bytes(digest) + 1) / (2**64 + 1)
+    return -weight / log(chance)
+
+
+def wanted_by(me: str, slots: Iterable[int], weights: Mapping[str, float]) -> list[int]:
+    """The slots among `slots` that should be mine."""
+    return [slot for slot in slots if owner_of(slot, weights) == me]
+
+
+def to_hand_over(
+    mine: Collection[int], me: str, weights: Mapping[str, float], *, share: float
+) -> dict[int, str]:
+    """Slot to new owner: what I own and another should, at most `share` of mine in one round.
+
+    Whoever drains has no weight, so that in the end all of its slots go.
+    """
+    limit = max(1, int(len(mine) * share))
+    moves: dict[int, str] = {}
+    for slot in sorted(mine):
+        owner = owner_of(slot, weights)
+        if owner is not None and owner != me:
+            moves[slot] = owner
+            if len(moves) == limit:
+                break
+    return moves

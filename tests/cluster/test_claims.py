@@ -1,0 +1,147 @@
+"""Claims on a real PostgreSQL: whoever owned the slot before writes no more."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from kefu.cluster.placement import SLOT_COUNT
+from kefu.cluster.store import PostgresClaims, claim
+from kefu.storage.database import DatabasePool
+from kefu.storage.journal import Journal
+from tests.storage.entries import (
+    Chat,
+    in_the_way_of,
+    outcome,
+    prepared,
+    running,
+    seqs,
+    until_blocked,
+)
+
+SLOTS = range(SLOT_COUNT)
+
+
+@pytest.fixture
+async def store(pool: DatabasePool) -> DatabasePool:
+    return await prepared(pool)
+
+
+@pytest.fixture
+def claims(store: DatabasePool) -> PostgresClaims:
+    return PostgresClaims(store)
+
+
+@pytest.fixture
+async def journal(store: DatabasePool, database: str) -> AsyncIterator[Journal]:
+    async with running(lambda: asyncpg.connect(database)) as journal:
+        yield journal
+
+
+async def test_a_claim_raises_the_epochs_of_its_slots_and_no_others(
+    claims: PostgresClaims, store: DatabasePool
+) -> None:
+    assert await claims.claim([3, 5], "a") == {3: 2, 5: 2}
+    assert await claims.claim([5], "b") == {5: 3}
+    rows = await store.fetch("SELECT slot, epoch, instance FROM slot_owner WHERE epoch > 1")
+    found = {row["slot"]: (row["epoch"], row["instance"]) for row in rows}
+    assert found == {3: (2, "a"), 5: (3, "b")}
+
+
+async def test_every_slot_can_be_claimed_at_once(claims: PostgresClaims) -> None:
+    assert await claims.claim(SLOTS, "a") == dict.fromkeys(SLOTS, 2)
+
+
+async def test_claiming_nothing_is_nothing(claims: PostgresClaims) -> None:
+    assert await claims.claim([], "a") == {}
+    assert await claims.renew({}, "a") == {}
+
+
+async def test_renewing_gives_back_only_what_is_still_held(claims: PostgresClaims) -> None:
+    mine = await claims.claim([1, 2, 3], "a")
+    await claims.claim([2], "b")
+    assert await claims.renew(mine, "a") == {1: 3, 3: 3}
+    assert await claims.renew(mine, "a") == {}, "those epochs are over"
+
+
+async def test_whoever_has_not_claimed_writes_nothing(
+    claims: PostgresClaims, journal: Journal, store: DatabasePool
+) -> None:
+    (old,) = (await claims.claim([7], "a")).values()
+    (new,) = (await claims.claim([7], "b")).values()
+    stale, current = Chat(7, epoch=old), Chat(7, epoch=new)
+    assert await outcome(journal, stale.entry(1)) == "Fenced"
+    assert await outcome(journal, current.entry(1)) == "written"
+    assert await seqs(store, stale) == []
+
+
+async def test_whoever_renews_fences_itself_until_it_uses_the_new_epoch(
+    claims: PostgresClaims, journal: Journal
+) -> None:
+    mine = await claims.claim([7], "a")
+    renewed = await claims.renew(mine, "a")
+    assert await outcome(journal, Chat(7, epoch=mine[7]).entry(1)) == "Fenced"
+    assert await outcome(journal, Chat(7, epoch=renewed[7]).entry(1)) == "written"
+
+
+@pytest.mark.parametrize("is_renewal", [False, True], ids=["claim", "renewal"])
+async def test_a_claim_waits_for_a_write_under_way_and_what_is_read_then_is_all_there_is(
+    claims: PostgresClaims, journal: Journal, store: DatabasePool, is_renewal: bool
+) -> None:
+    chat = Chat()
+    entry = chat.entry(1)
+
+    async def take_and_read() -> list[int]:
+        taken = claims.renew({7: 1}, "b") if is_renewal else claims.claim([7], "b")
+        assert await taken == {7: 2}
+        return await seqs(store, chat)
+
+    async with in_the_way_of(store, entry) as let_go, asyncio.TaskGroup() as tasks:
+        write = tasks.create_task(outcome(journal, entry))
+        await until_blocked(store, "WITH found")
+        taking = tasks.create_task(take_and_read())
+        await until_blocked(store, "UPDATE slot_owner")
+        assert not write.done()
+        await let_go()
+
+    assert write.result() == "written"
+    assert taking.result() == [1]
+
+
+async def test_a_write_waits_for_a_claim_under_way_and_then_writes_nothing(
+    journal: Journal, store: DatabasePool
+) -> None:
+    chat = Chat()
+    async with store.acquire() as claimant, asyncio.TaskGroup() as tasks:
+        transaction = claimant.transaction()
+        await transaction.start()
+        await claim(claimant, [7], "b")
+        write = tasks.create_task(outcome(journal, chat.entry(1)))
+        await until_blocked(store, "WITH found")
+        await transaction.commit()
+
+    assert write.result() == "Fenced"
+    assert await seqs(store, chat) == []
+
+
+async def test_claims_of_overlapping_slots_never_wait_for_each_other_for_ever(
+    claims: PostgresClaims,
+) -> None:
+    """Each names its slots in another order; the rows are locked in one."""
+    async with asyncio.timeout(30):
+        for _ in range(5):
+            taken = await asyncio.gather(
+                claims.claim(list(SLOTS), "a"),
+                claims.claim(list(reversed(SLOTS)), "b"),
+                claims.claim([*SLOTS[500:], *SLOTS[:600]], "c"),
+                claims.renew(dict.fromkeys(reversed(SLOTS), 1), "d"),
+            )
+            assert all(len(one) == SLOT_COUNT for one in taken[:3])
+            for slot in SLOTS:
+                epochs = [one[slot] for one in taken if slot in one]
+                assert len(set(epochs)) == len(epochs), "no two have the same epoch"
+
+
+async def test_two_databases_are_told_apart(claims: PostgresClaims) -> None:
+    assert await claims.identity() == await claims.identity()

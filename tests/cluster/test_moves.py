@@ -1,0 +1,203 @@
+"""Slots move under load, in every bad weather there is: nothing is lost, doubled or out of order.
+
+A seed replays a run exactly. KEFU_SIMULATION_SEEDS says how many seeds there are.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import cache
+from random import Random
+
+import pytest
+
+from actors.simulation import SimulationLoop
+from kefu.cluster.asking import Asking
+from kefu.cluster.cluster import Cluster
+from kefu.cluster.placement import slot_of
+from kefu.cluster.transport import ClusterTransport
+from tests.cluster.memory import MemoryClaims
+from tests.cluster.town import Town, town_of
+from tests.until import until
+
+SEEDS = range(int(os.environ.get("KEFU_SIMULATION_SEEDS", "12")))
+Misfortune = Callable[[Town], Coroutine[None, None, None]]
+WRITERS = 10
+MARKS = 60
+
+
+async def grow(town: Town) -> None:
+    if len(town.living) < 5:
+        await town.join()
+
+
+async def drain(town: Town) -> None:
+    if len(town.staying) > 1:
+        await town.chance.choice(town.staying).leave()
+
+
+async def kill(town: Town) -> None:
+    if len(town.staying) > 1:
+        town.chance.choice(town.staying).kill()
+
+
+async def freeze(town: Town) -> None:
+    await town.chance.choice(town.living).freeze(town.chance.choice((0.5, 4.0, 6.0)))
+
+
+async def redis_away(town: Town) -> None:
+    await town.without_redis(town.chance.choice((2.0, 8.0)))
+
+
+async def flush(town: Town) -> None:
+    town.directory.forget()
+
+
+WEATHER: tuple[Misfortune, ...] = (
+    grow,
+    drain,
+    kill,
+    freeze,
+    redis_away,
+    flush,
+)
+
+
+async def live_through(seed: int, plant: Callable[[Town], None] = lambda town: None) -> Town:
+    """Five bad things, some at once, while everybody writes; then fair weather until all is
+    done."""
+    chance = Random(seed)
+    async with town_of(3, chance) as town:
+        plant(town)
+        loop = asyncio.get_running_loop()
+        writers = [
+            loop.create_task(town.write(f"w{n}", f"box{n % 4}", MARKS)) for n in range(WRITERS)
+        ]
+        storms: list[asyncio.Task[None]] = []
+        for _ in range(5):
+            await asyncio.sleep(chance.random() * 2)
+            storms.append(loop.create_task(chance.choice(WEATHER)(town)))
+        await asyncio.gather(*storms)
+        await asyncio.gather(*writers)
+        await settled(town)
+    return town
+
+
+async def settled(town: Town) -> None:
+    with suppress(AssertionError):
+        await until(town.is_settled, within_s=30)
+        return
+    living = {each.name: each.cluster.slots.owned_count for each in town.living}
+    clean = {each.name: each.is_clean() for each in town.living}
+    town.store.faults.append(f"the town never came to rest: {living}, clean: {clean}")
+
+
+@cache
+def in_bad_weather(seed: int) -> Town:
+    return run(seed)
+
+
+def run(seed: int, plant: Callable[[Town], None] = lambda town: None) -> Town:
+    with asyncio.Runner(loop_factory=lambda: SimulationLoop(seed)) as runner:
+        return runner.run(live_through(seed, plant))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_lost_or_doubled_while_slots_move(seed: int) -> None:
+    assert in_bad_weather(seed).faults() == []
+
+
+# --- what a single misfortune costs ---------------------------------------------------------------
+
+
+async def kill_an_owner(town: Town) -> None:
+    """Of a box that everybody writes to."""
+    owner = town.living[0].cluster.slots.owner(slot_of("box1"))
+    next(each for each in town.living if each.name == owner).kill()
+
+
+def has_everybody_a_share(town: Town) -> bool:
+    return all(each.cluster.slots.owned_count > 250 for each in town.living)
+
+
+async def _one_misfortune(seed: int, happens: Misfortune) -> Town:
+    chance = Random(seed)
+    async with town_of(3, chance) as town:
+        town.slow_share = 0.0
+        await until(
+            lambda: all(each.cluster.slots.owned_count > 250 for each in town.living), within_s=60
+        )
+        loop = asyncio.get_running_loop()
+        writers = [
+            loop.create_task(town.write(f"w{n}", f"box{n % 7}", MARKS)) for n in range(WRITERS)
+        ]
+        await until(lambda: len(town.late) > WRITERS * 5)
+        await happens(town)
+        await asyncio.gather(*writers)
+        await settled(town)
+    return town
+
+
+def run_misfortune(seed: int, happens: Misfortune) -> Town:
+    with asyncio.Runner(loop_factory=lambda: SimulationLoop(seed)) as runner:
+        return runner.run(_one_misfortune(seed, happens))
+
+
+@pytest.mark.parametrize(
+    "happens", [grow, drain, kill_an_owner, flush], ids=lambda each: each.__name__
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_no_question_fails_that_may_be_asked_again(seed: int, happens: Misfortune) -> None:
+    town = run_misfortune(seed, happens)
+    assert town.faults() == []
+    assert town.errors == {}
+
+
+def test_a_killed_instance_is_noticed_long_before_its_lease_ends() -> None:
+    assert longest_wait_after_a_kill() < 1.5
+
+
+def longest_wait_after_a_kill() -> float:
+    return max(max(run_misfortune(seed, kill_an_owner).late) for seed in range(5))
+
+
+def test_a_stale_owner_is_refused_by_the_fence() -> None:
+    """The runs above mean something: frozen owners do try to write."""
+    assert sum(in_bad_weather(seed).store.refused for seed in SEEDS) > 0
+
+
+# --- planted bugs ---------------------------------------------------------------------------------
+
+
+def is_found(plant: Callable[[Town], None] = lambda town: None) -> bool:
+    return any(run(seed, plant).faults() for seed in range(40))
+
+
+def test_it_is_found_when_what_was_lost_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ClusterTransport, "lost", lambda self, peer: None)
+    assert any(run_misfortune(seed, kill_an_owner).errors for seed in range(5))
+
+
+def test_it_is_found_when_a_slot_is_taken_without_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def claim(self: MemoryClaims, slots: list[int], instance: str) -> dict[int, int]:
+        return {slot: self.epochs[slot] for slot in slots}
+
+    monkeypatch.setattr(MemoryClaims, "claim", claim)
+    assert is_found()
+
+
+def test_it_is_found_when_turned_away_questions_lose_their_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Asking, "is_clear", lambda self, slot, owner: bool(owner))
+    assert is_found()
+
+
+def test_it_is_found_when_a_departed_instance_is_not_told_of_its_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Cluster, "gone", lambda self, peer: None)
+    assert longest_wait_after_a_kill() >= 1.5
