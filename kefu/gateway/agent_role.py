@@ -85,7 +85,9 @@ class AgentRole:
             look = conversations.Describe(self._party, chat_id, connection.origin())
             await connection.look(self._conversation(customer_id), look)
         if self._is_workbench:
-            self._queue().tell(dispatch.SubscribeFeed(connection.origin(), self._identity.agent_id))
+            feed = dispatch.SubscribeFeed(connection.origin(), self._identity.agent_id)
+            if not self._queue().tell(feed):  # without its list a workbench shows nobody waiting
+                raise Problem(ErrorCode.OVERLOADED)
         self._ref.tell(agents.ShowOffers(connection.origin()))
 
     def leave(self, connection: Connection) -> None:

@@ -133,7 +133,7 @@ class Watcher:
         board.offers.clear()  # those that still stand come again
         point = (board.feed_id, board.feed_seq) if board.feed_id is not None else ()
         origin = self._line.origin()
-        self._shop.queue().tell(messages.SubscribeFeed(origin, self._agent.id, *point))
+        assert self._shop.queue().tell(messages.SubscribeFeed(origin, self._agent.id, *point))
         await settled(0.01)
         self.hear()
 
@@ -202,7 +202,9 @@ class Stage:
                 self._is_breaking = True
                 while self._is_breaking:
                     await settled(0.5)
-                await settled(2)  # until it has started anew
+                await settled(2)
+                while not queue.tell(messages.ListPresence()):  # quarantined
+                    await settled(2)
             case ("store", is_down):
                 self.is_down = is_down
             case ("leave",):

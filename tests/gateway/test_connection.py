@@ -14,6 +14,7 @@ from protocol.codes import ErrorCode
 from protocol.server import Pong, Read, ReadPoint, SomeoneTyping, TypingShown
 from tests.fakes.asgi_peer import AsgiPeer
 from tests.gateway.stage import CHAT, NOW, Stage, passes, simulated
+from tests.gateway.test_supervision import Office
 
 
 def kinds(messages: list[Any]) -> list[str]:
@@ -187,6 +188,17 @@ def test_a_conversation_that_cannot_be_read_is_no_empty_one() -> None:
         refusal = conversations.Refusal(ErrorCode.OVERLOADED)
         stage.answer = lambda message: refusal
         peer = stage.connect()
+        await peer.task
+        assert peer.close_code == 1013
+
+    simulated(story)
+
+
+def test_an_agent_who_cannot_be_shown_the_queue_is_told_to_come_back() -> None:
+    async def story() -> None:
+        office = Office()
+        office.is_full = True
+        peer = await office.at_work("agent")
         await peer.task
         assert peer.close_code == 1013
 

@@ -43,6 +43,19 @@ test('a chat is on the desk while its status names this agent', () => {
   expect(notices).toHaveLength(1)
 })
 
+test('a list that cannot be had now is asked for again', () => {
+  vi.useFakeTimers()
+  snapshot(1)
+  hear('queue_update', { feed_id: 'f', feed_seq: 3, change: 'removed', chat_id: CHAT })
+  expect(line.sent).toHaveLength(1)
+  hear('error', { code: 'OVERLOADED', message: '', retry_after_s: 2 }, line.sent[0].id)
+  vi.advanceTimersByTime(1_900)
+  expect(line.sent).toHaveLength(1)
+  vi.advanceTimersByTime(200)
+  expect(line.sent.map((frame) => frame.type)).toEqual(['subscribe_queue', 'subscribe_queue'])
+  expect(notices).toEqual([])
+})
+
 test('an ended chat stays until it is put away', () => {
   mine()
   hear('chat_status', chatState({ status: 'ended' }))
@@ -76,7 +89,7 @@ test('an accepted chat keeps the selection and the customer it had in the queue'
 test('a missed update of the list is asked for', () => {
   snapshot(1)
   hear('queue_update', { feed_id: 'f', feed_seq: 3, change: 'added', chat_id: CHAT, item })
-  expect(line.sent).toEqual([{ type: 'subscribe_queue', payload: { feed_id: 'f', last_feed_seq: 1 } }])
+  expect(line.sent).toEqual([{ type: 'subscribe_queue', payload: { feed_id: 'f', last_feed_seq: 1 }, id: 'feed' }])
   expect(desk.feed.value.waiting).toEqual([])
 })
 

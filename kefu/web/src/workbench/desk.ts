@@ -37,6 +37,7 @@ export const deskKey: InjectionKey<Desk> = Symbol('desk')
 const PATIENCE_MS = 10_000
 
 const acceptId = (chatId: string) => `accept ${chatId}`
+const FEED_ID = 'feed'
 const declineId = (chatId: string) => `decline ${chatId}`
 
 export function createDesk(me: Me, notify: (notice: Notice) => void) {
@@ -120,9 +121,12 @@ export function createDesk(me: Me, notify: (notice: Notice) => void) {
   function follow(update: { feed_id: string; feed_seq: number }, apply: () => void) {
     const verdict = judge(feed.value, update)
     if (verdict === 'apply') apply()
-    if (verdict !== 'ask') return
+    if (verdict === 'ask') askForFeed()
+  }
+
+  function askForFeed() {
     const payload = { feed_id: feed.value.feedId, last_feed_seq: feed.value.feedSeq }
-    post({ type: 'subscribe_queue', payload })
+    post({ type: 'subscribe_queue', payload, id: FEED_ID })
   }
 
   function place(chat: ChatState) {
@@ -194,6 +198,7 @@ export function createDesk(me: Me, notify: (notice: Notice) => void) {
   function refused(frame: Extract<ToWorkbench, { type: 'error' }>) {
     const { code, chat_id: chatId, taken_by: taker } = frame.payload
     if (chatId && frame.reply_to === declineId(chatId)) return // it was not ours any more
+    if (frame.reply_to === FEED_ID) return void setTimeout(askForFeed, (frame.payload.retry_after_s ?? 1) * 1000)
     const sender = [...chats.values()].find((chat) => chat.isSending(frame.reply_to))
     if (sender) return sender.receive(frame)
     if (accepting && frame.reply_to === acceptId(accepting)) {
