@@ -49,7 +49,7 @@ soak: setup ## 50 kills, a million damaged frames, the simulation with 20,000 se
 
 lock: ## pin every dependency again (needs uv)
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+	  --no-emit-index-url --group dev --extra semantic pyproject.toml -o requirements.lock
 
 clean: ## remove what was built; .kefu, which holds data, stays
 	@rm -rf $(VENV) $(WEB)/dist $(WEB)/node_modules dist .mypy_cache .ruff_cache .pytest_cache \
