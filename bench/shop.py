@@ -22,7 +22,7 @@ from kefu.audit.messages import OPERATOR
 from kefu.clock import SystemClock
 from kefu.entropy import SystemEntropy
 from kefu.storage.database import open_pool
-from kefu.storage.embedded import open_embedded
+from kefu.storage.embedded import Stores, open_embedded
 
 ROOT = Path(__file__).parents[1]
 UNLIMITED = {
@@ -46,8 +46,9 @@ class Shop:
         self._roster = roster
         self._tokens = tokens
 
-    def customer_token(self) -> str:
-        return self._tokens.customer(f"bench-{uuid4().hex}", ttl_s=86_400)
+    def customer_token(self, sub: str | None = None) -> str:
+        """Of a new customer, or of the one of that name."""
+        return self._tokens.customer(sub or f"bench-{uuid4().hex}", ttl_s=86_400)
 
     async def agent_token(self) -> str:
         username = f"b{uuid4().hex[:12]}"
@@ -77,42 +78,59 @@ async def open_shop(
 
     `settings` are KEFU_* variables beside those that lift every limit.
     """
+    async with open_own_stores() as stores, serving(stores, server_cpus, settings) as shop:
+        yield shop
+
+
+@asynccontextmanager
+async def open_own_stores() -> AsyncIterator[Stores]:
+    """PostgreSQL and Valkey with nothing in them; gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="kefu-bench-", dir="/tmp"))
     os.chmod(folder, 0o755)
     try:
         async with open_embedded(folder / "data", on_progress=lambda _words: None) as stores:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "kefu", "serve", "--port", "0"),
-                env={
-                    **os.environ,
-                    **UNLIMITED,
-                    **(settings or {}),
-                    "KEFU_DATABASE_URL": stores.database_url,
-                    "KEFU_REDIS_URL": stores.redis_url,
-                },
-                cwd=ROOT,
-                stdout=asyncio.subprocess.PIPE,
-            )
-            try:
-                if server_cpus:
-                    os.sched_setaffinity(process.pid, server_cpus)
-                url = await _ready(process)
-                pool = await open_pool(stores.database_url, min_size=1, max_size=2)
-                clock = SystemClock()
-                entropy = SystemEntropy(clock)
-                keys = await ensure_secrets(pool, entropy, None)
-                tokens = Tokens(keys.shop_secret, keys.own_key, clock=clock)
-                passwords = Passwords()
-                accounts = Accounts(pool, tokens, passwords, clock, entropy)
-                roster = Roster(World(pool, passwords, clock, entropy, AuditLog(pool, clock)))
-                yield Shop(url.replace("http", "ws", 1), process.pid, accounts, roster, tokens)
-                pool.terminate()
-            finally:
-                if process.returncode is None:
-                    process.send_signal(signal.SIGTERM)
-                await process.wait()
+            yield stores
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def serving(
+    stores: Stores,
+    server_cpus: set[int] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[Shop]:
+    """One instance on these stores; there may be several."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kefu", "serve", "--port", "0"),
+        env={
+            **os.environ,
+            **UNLIMITED,
+            **(settings or {}),
+            "KEFU_DATABASE_URL": stores.database_url,
+            "KEFU_REDIS_URL": stores.redis_url,
+        },
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        if server_cpus:
+            os.sched_setaffinity(process.pid, server_cpus)
+        url = await _ready(process)
+        pool = await open_pool(stores.database_url, min_size=1, max_size=2)
+        clock = SystemClock()
+        entropy = SystemEntropy(clock)
+        keys = await ensure_secrets(pool, entropy, None)
+        tokens = Tokens(keys.shop_secret, keys.own_key, clock=clock)
+        passwords = Passwords()
+        accounts = Accounts(pool, tokens, passwords, clock, entropy)
+        roster = Roster(World(pool, passwords, clock, entropy, AuditLog(pool, clock)))
+        yield Shop(url.replace("http", "ws", 1), process.pid, accounts, roster, tokens)
+        pool.terminate()
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
 
 
 async def _ready(process: asyncio.subprocess.Process) -> str:

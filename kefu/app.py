@@ -1,12 +1,10 @@
 """The one place where everything is made and joined, in the order it starts; it stops in reverse.
 
-stores -> schema -> ownership -> journal -> actors -> routes. Nothing below this module finds its
+stores -> schema -> journal -> actors -> cluster -> routes. Nothing below this module finds its
 parts by itself: it is handed them.
 """
 
 import logging
-import os
-import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,20 +13,14 @@ from uuid import UUID
 import anyio
 import asyncpg
 from msgspec import Struct
-from msgspec.structs import replace
-from prometheus_client import Gauge
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from actors import ActorId, Kind, Router
-from kefu import logs
+from actors import Router
 from kefu.agents import messages as agents
-from kefu.agents import ports as agent_ports
 from kefu.agents import routes as agent_routes
 from kefu.agents.accounts import Accounts, ensure_secrets
-from kefu.agents.actor import AgentActor
-from kefu.agents.desks import PostgresDesks
 from kefu.agents.guard import Guard
 from kefu.agents.passwords import Passwords
 from kefu.agents.presences import ActorPresences
@@ -40,23 +32,23 @@ from kefu.agents.staff.teams import Teams, known_teams
 from kefu.agents.tokens import Tokens
 from kefu.audit import routes as audit_routes
 from kefu.audit.log import AuditLog
+from kefu.audit.messages import Act
 from kefu.clock import Clock, SystemClock
-from kefu.conversations import cleanup
-from kefu.conversations import messages as conversations
+from kefu.cluster.bridge import SEPARATOR
+from kefu.cluster.cluster import Cluster
+from kefu.cluster.placement import SLOT_COUNT, slot_of
 from kefu.conversations import ports as conversation_ports
-from kefu.conversations.actor import ConversationActor
-from kefu.conversations.announce import waiting_of
-from kefu.conversations.cleanup import Cleanup
 from kefu.conversations.live import LiveChats
 from kefu.conversations.store import PostgresChats
-from kefu.delivery import agent_of, agent_topic, customer_topic
-from kefu.dispatch import actor as dispatch_actor
 from kefu.dispatch import messages as dispatch
 from kefu.entropy import Entropy, SystemEntropy
-from kefu.gateway import chat_routes, health, pages, server
+from kefu.errors import KefuError
+from kefu.gateway import chat_routes, health, listeners, operations, pages, server
 from kefu.gateway.body_limit import BodyLimit
 from kefu.gateway.door import Door
 from kefu.gateway.drain import Drain
+from kefu.gateway.handshakes import Handshakes
+from kefu.gateway.heads import Heads
 from kefu.gateway.http_metrics import HttpMetrics
 from kefu.gateway.hub import Hub
 from kefu.gateway.idle import close_idle
@@ -65,22 +57,27 @@ from kefu.gateway.ports import Backstage
 from kefu.gateway.problems import EXCEPTION_HANDLERS
 from kefu.gateway.sessions import close_session, watch_sessions
 from kefu.gateway.shop_pages import ShopPages
+from kefu.inhabitants import make_cleanup, make_router
+from kefu.membership import instance_name, make_cluster
 from kefu.settings import Settings
 from kefu.storage import migrate
-from kefu.storage.database import CONNECT_LIMIT_S, connected, translated
+from kefu.storage.database import DatabasePool, connected, transaction
 from kefu.storage.journal import Journal
-from kefu.storage.ownership import claim_slots, hold_database
 from kefu.storage.pings import ping_postgres, ping_redis
 from kefu.stores import Stores, open_stores
-from kefu.welcome import tell_progress, welcome
+from kefu.welcome import say, tell_progress, welcome
+from kefu.worker import Worker
 
 BODY_BYTES = 1024 * 1024
+HAND_OVER_WITHIN_S = 3.0
+READY_WITHIN_S = 15.0
+NO_REDIS = "Redis does not answer; kefu needs it to start (see KEFU_REDIS_URL)."
 log = logging.getLogger("kefu.app")
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, worker: Worker | None = None) -> None:
     """Run the server until it is told to stop. Raises KefuError and what the stores raise."""
-    listener = server.bind(settings.host, settings.port)
+    listener = worker.listener if worker else listeners.bind(settings.host, settings.port)
     try:
         async with (
             open_stores(settings, on_progress=tell_progress) as stores,
@@ -91,11 +88,20 @@ async def serve(settings: Settings) -> None:
                 listener,
                 trusted_proxies=settings.trusted_proxies,
                 stop_within_s=settings.shutdown_timeout_s,
-                on_ready=lambda url: welcome(settings, app.roster, url),
-                on_stop=app.drain.run,
+                on_ready=lambda url: _say_ready(settings, app.roster, url, worker),
+                on_stop=app.leave,
+                asked_to_stop=app.cluster.slots.asked_to_leave.wait,
+                is_worker=worker is not None,
             )
     finally:
         listener.close()
+
+
+async def _say_ready(settings: Settings, roster: Roster, url: str, worker: Worker | None) -> None:
+    if worker is None:
+        say(await welcome(settings, roster, url))
+    else:
+        worker.report(await welcome(settings, roster, url) if worker.is_first else "")
 
 
 class App(Struct, frozen=True):
@@ -107,6 +113,13 @@ class App(Struct, frozen=True):
     router: Router
     roster: Roster
     drain: Drain
+    cluster: Cluster
+
+    async def leave(self) -> None:
+        """Pass the actors on and send everybody away, before the web server stops."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.drain.run)
+            await self.cluster.drain(within_s=HAND_OVER_WITHIN_S)
 
 
 @asynccontextmanager
@@ -123,80 +136,89 @@ async def open_app(
     database_url = stores.addresses.database_url.reveal()
     async with connected(stores.pool) as connection:
         await migrate.upgrade(connection, on_progress=tell_progress)
-    with translated():
-        owner = await asyncpg.connect(database_url, timeout=CONNECT_LIMIT_S)
-    try:
-        await hold_database(owner)
-        instance = f"{socket.gethostname()}:{os.getpid()}"
-        epochs = await claim_slots(owner, instance)
-        metrics, hub, passwords = Metrics(), Hub(), Passwords()
-        drain = Drain(hub, entropy, settings.drain_window_s)
-        audit = AuditLog(stores.pool, clock)
-        tokens = await _tokens(settings, stores, clock, entropy)
-        on_signed_out = partial(close_session, hub)
-        accounts = Accounts(
-            stores.pool, tokens, passwords, clock, entropy, on_signed_out=on_signed_out
-        )
-        journal = Journal(lambda: asyncpg.connect(database_url), on_commit=metrics.note_commit)
-        chats = PostgresChats(stores.pool)
-        live = LiveChats(stores.redis, settings.session_expire_s)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(journal.run)
-            tasks.start_soon(live.run)
-            tasks.start_soon(metrics.measure_lag)
-            tasks.start_soon(watch_sessions, hub, accounts.ended)
-            if settings.idle_timeout_s:
-                tasks.start_soon(close_idle, hub, clock, settings.idle_timeout_s)
-            world = conversation_ports.World(
-                chats=chats,
-                journal=journal,
-                publisher=hub,
-                clock=clock,
-                entropy=entropy,
-                epoch_of=epochs.__getitem__,
-                is_bot_ready=lambda: False,
-                note_live=live.note,
-            )
-            async with _router(settings, world, stores, audit, hub, metrics) as router:
-                router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
-                tasks.start_soon(_cleanup(settings, world, chats, hub, router).run)
-                backstage = Backstage(
-                    hub=hub,
-                    ref=router.ref,
-                    chats=chats,
-                    clock=clock,
-                    metrics=metrics,
-                    frame_rate=settings.max_frame_rate,
-                    frame_burst=settings.max_frame_burst,
-                    known_teams=partial(known_teams, stores.pool),
-                )
-                metrics.add_live(lambda: _readings(router, journal))
-                staff = staff_ports.World(
-                    stores.pool,
-                    passwords,
-                    clock,
-                    entropy,
-                    audit,
-                    on_signed_out=on_signed_out,
-                    on_changed=partial(_compare, router),
-                )
-                door = _door(settings, accounts, tokens, entropy, drain)
-                asgi = _asgi(
-                    settings,
-                    stores,
-                    backstage,
-                    accounts,
-                    staff,
-                    audit,
-                    door,
-                    drain,
-                    router,
-                    instance,
-                )
-                yield App(asgi, accounts, tokens, router, Roster(staff), drain)
-            tasks.cancel_scope.cancel()
-    finally:
-        owner.terminate()
+    metrics, hub, passwords = Metrics(), Hub(), Passwords()
+    live = LiveChats(stores.redis, settings.session_expire_s)
+    drain = Drain(hub, entropy, settings.drain_window_s)
+    audit, chats = AuditLog(stores.pool, clock), PostgresChats(stores.pool)
+    tokens = await _tokens(settings, stores, clock, entropy)
+    heads = Heads(hub, chats, lambda: len(cluster.slots.members) > 1)
+    cluster = await make_cluster(
+        stores,
+        hub,
+        clock,
+        entropy,
+        on_changed=lambda slots: _moved(router, heads, slots),
+        on_missed=heads.look_now,
+    )
+    on_signed_out = partial(close_session, cluster.bridge)
+    accounts = Accounts(stores.pool, tokens, passwords, clock, entropy, on_signed_out=on_signed_out)
+    journal = Journal(
+        lambda: asyncpg.connect(database_url),
+        on_commit=metrics.note_commit,
+        on_doubt=cluster.slots.doubt,
+    )
+    world = conversation_ports.World(
+        chats=chats,
+        journal=journal,
+        publisher=cluster.bridge,
+        clock=clock,
+        entropy=entropy,
+        epoch_of=cluster.slots.epoch_of,
+        is_bot_ready=lambda: False,
+        note_live=live.note,
+    )
+    router = make_router(settings, world, stores, audit, hub, metrics, cluster)
+    backstage = Backstage(
+        hub=hub,
+        ref=router.ref,
+        chats=chats,
+        clock=clock,
+        metrics=metrics,
+        frame_rate=settings.max_frame_rate,
+        frame_burst=settings.max_frame_burst,
+        known_teams=partial(known_teams, stores.pool),
+        connection_id=lambda: f"{cluster.slots.me}{SEPARATOR}{entropy.uuid()}",
+    )
+    handshakes = Handshakes(settings.max_handshakes_per_s, clock, entropy)
+    metrics.add_live(lambda: _readings(router, journal, cluster, handshakes))
+    staff = staff_ports.World(
+        stores.pool,
+        passwords,
+        clock,
+        entropy,
+        audit,
+        on_signed_out=on_signed_out,
+        on_changed=partial(_compare, router),
+    )
+    door = _door(settings, accounts, tokens, entropy, drain, handshakes)
+    asgi = _asgi(settings, stores, backstage, accounts, staff, audit, door, drain, router, cluster)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(journal.run)
+        tasks.start_soon(live.run)
+        tasks.start_soon(metrics.measure_lag)
+        tasks.start_soon(watch_sessions, hub, accounts.ended)
+        tasks.start_soon(heads.run)
+        if settings.idle_timeout_s:
+            tasks.start_soon(close_idle, hub, clock, settings.idle_timeout_s)
+        async with router:
+            cluster.attach(router)
+            tasks.start_soon(cluster.run)
+            if not await cluster.slots.ready(within_s=READY_WITHIN_S):
+                raise KefuError(NO_REDIS)
+            tasks.start_soon(make_cleanup(settings, world, chats, hub, cluster, router).run)
+            yield App(asgi, accounts, tokens, router, Roster(staff), drain, cluster)
+        tasks.cancel_scope.cancel()
+    with anyio.move_on_after(1.0):
+        await cluster.slots.resign()
+
+
+def _moved(router: Router, heads: Heads, slots: frozenset[int]) -> None:
+    """Some slots have another owner: the queue, if it is here now, wakes and reads the store; who
+    is connected here says so to agents' actors that live elsewhere now."""
+    if slot_of(dispatch.MAIN) in slots:
+        router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
+    if slots:
+        heads.look_now()
 
 
 async def _tokens(settings: Settings, stores: Stores, clock: Clock, entropy: Entropy) -> Tokens:
@@ -215,96 +237,25 @@ def _compare(router: Router, agent_id: UUID) -> None:
     router.ref(agents.KIND, str(agent_id)).tell(agents.Compare())
 
 
-def _router(
-    settings: Settings,
-    world: conversation_ports.World,
-    stores: Stores,
-    audit: AuditLog,
-    hub: Hub,
-    metrics: Metrics,
-) -> Router:
-    chats = PostgresChats(stores.pool)
-
-    async def load_waiting() -> list[dispatch.Waiting]:
-        """Who was handed to a team that is no more waits for anybody."""
-        waiting = [waiting_of(chat) for chat in await chats.waiting()]
-        teams = await known_teams(stores.pool)
-        return [one if one.team_id in teams else replace(one, team_id=None) for one in waiting]
-
-    desks = agent_ports.World(
-        desks=PostgresDesks(stores.pool, chats.active, audit),
-        publisher=world.publisher,
-        clock=world.clock,
-        entropy=world.entropy,
-        connections_of=lambda agent_id: _connections_of(hub, agent_id),
-    )
-    stranded = Gauge(
-        "kefu_stranded_conversations",
-        "Left waiting though somebody free could have been offered them.",
-        registry=metrics.registry,
-    )
-    queue = dispatch_actor.World(
-        load_waiting,
-        world.publisher,
-        world.clock,
-        world.entropy,
-        agents_here=lambda: _agents_here(hub),
-        mode=settings.assignment_mode,
-        offer_s=settings.offer_timeout_s,
-        on_stranded=stranded.set,
-    )
-    kinds = (
-        Kind(conversations.KIND, lambda key: ConversationActor(UUID(key), world)),
-        Kind(agents.KIND, lambda key: AgentActor(UUID(key), desks)),
-        Kind(dispatch.KIND, lambda _key: dispatch_actor.QueueActor(queue)),
-    )
-    return Router(kinds, random=world.entropy.random, on_crash=_note_crash, on_enter=_bind_actor)
-
-
-def _agents_here(hub: Hub) -> set[UUID]:
-    """The agents with a connection to this instance."""
-    found = (agent_of(topic) for listener in hub for topic in listener.topics)
-    return {agent_id for agent_id in found if agent_id is not None}
-
-
-def _cleanup(
-    settings: Settings,
-    world: conversation_ports.World,
-    chats: PostgresChats,
-    hub: Hub,
-    router: Router,
-) -> Cleanup:
-    around = cleanup.World(
-        chats=chats,
-        clock=world.clock,
-        is_here=lambda customer_id: hub.count(customer_topic(customer_id)) > 0,
-        tell=lambda customer_id, message: router.ref(conversations.KIND, str(customer_id)).tell(
-            message
-        ),
-    )
-    return Cleanup(around, timeout_s=settings.silent_chat_timeout_s)
-
-
-def _connections_of(hub: Hub, agent_id: UUID) -> list[str]:
-    topic = agent_topic(agent_id)
-    return [listener.id for listener in hub if topic in listener.topics]
-
-
-def _note_crash(actor: ActorId, error: BaseException) -> None:
-    log.error("actor_failed", exc_info=error, extra={"actor": str(actor)})
-
-
-def _bind_actor(actor: ActorId) -> None:
-    logs.actor.set(str(actor))
-
-
-def _readings(router: Router, journal: Journal) -> Iterable[Reading]:
+def _readings(
+    router: Router, journal: Journal, cluster: Cluster, handshakes: Handshakes
+) -> Iterable[Reading]:
     yield Reading("kefu_journal_depth", "Entries waiting for a commit.", {}, journal.depth)
+    refused = handshakes.refused
+    yield Reading("kefu_handshakes_refused_total", "Told to come back later.", {}, refused)
+    slots = cluster.slots
+    yield Reading("kefu_slots_owned", "Slots this instance owns.", {}, slots.owned_count)
+    yield Reading("kefu_instances", "Living instances.", {}, len(slots.members))
     yield from health.tree_readings(router.tree())
 
 
 def _door(
-    settings: Settings, accounts: Accounts, tokens: Tokens, entropy: Entropy, drain: Drain
+    settings: Settings,
+    accounts: Accounts,
+    tokens: Tokens,
+    entropy: Entropy,
+    drain: Drain,
+    handshakes: Handshakes,
 ) -> Door:
     return Door(
         accounts=accounts,
@@ -315,7 +266,26 @@ def _door(
         max_connections=settings.max_connections,
         max_connections_per_person=settings.max_connections_per_person,
         drain=drain,
+        handshakes=handshakes,
     )
+
+
+async def _note(pool: DatabasePool, audit: AuditLog, act: Act) -> None:
+    async with transaction(pool) as connection:
+        await audit.append(connection, act)
+
+
+async def slots_reason(cluster: Cluster) -> str | None:
+    is_lost = cluster.slots.counts()[None] == SLOT_COUNT
+    return "Nobody is known to own any slot." if is_lost else None
+
+
+async def redis_reason(stores: Stores, cluster: Cluster) -> str | None:
+    """It may answer already while this instance has not been heard by the others again."""
+    reason = await ping_redis(stores.redis)
+    if reason is None and not cluster.slots.is_connected:
+        return "This instance's last beat was not heard."
+    return reason
 
 
 def _asgi(
@@ -328,13 +298,18 @@ def _asgi(
     door: Door,
     drain: Drain,
     router: Router,
-    instance: str,
+    cluster: Cluster,
 ) -> Starlette:
     state = health.Health(
-        vital={"draining": drain.reason, "postgresql": lambda: ping_postgres(stores.pool)},
-        helpful={"redis": lambda: ping_redis(stores.redis)},
+        vital={
+            "draining": drain.reason,
+            "postgresql": lambda: ping_postgres(stores.pool),
+            "slots": partial(slots_reason, cluster),
+        },
+        helpful={"redis": partial(redis_reason, stores, cluster)},
     )
     guard, presences = Guard(accounts), ActorPresences(router.ref)
+    ops = health.OpsGuard(guard, settings.ops_token)
     routes: list[BaseRoute] = [
         *chat_routes.routes(backstage, door),
         *agent_routes.sign_in_routes(accounts),
@@ -342,14 +317,8 @@ def _asgi(
         *staff_routes.agent_routes(guard, Roster(staff), presences),
         *staff_routes.team_routes(guard, Teams(staff)),
         *audit_routes.routes(audit, guard.requiring("audit.read")),
-        *health.routes(
-            state,
-            backstage.metrics,
-            router.tree,
-            guard.requiring("ops.read"),
-            settings.ops_token,
-            instance,
-        ),
+        *health.routes(state, backstage.metrics, router.tree, ops, instance_name()),
+        *operations.routes(cluster, ops, partial(_note, stores.pool, audit)),
         *pages.routes(
             pages.dist(),
             allowed_origins=frozenset(settings.allowed_origins),

@@ -43,6 +43,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(ge=0, le=65535, description="The port to listen on; 0 lets the system choose one."),
     ] = 8000
+    workers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="Processes that serve the port together. What is said to be per instance "
+            "is per worker; each has a log file of its own (kefu-1.log ...).",
+        ),
+    ] = 1
     public_url: Annotated[
         str | None,
         Meta(description="The address customers use, when a proxy stands in front of kefu."),
@@ -108,6 +117,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_connections: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Sockets held at once, per instance.")
     ] = 20_000
+    max_handshakes_per_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="Sockets and streams let in a second, per instance; beyond it: come back "
+            "later. The last quarter is kept for whoever brings a token. 0: no limit.",
+        ),
+    ] = 500
     max_connections_per_person: Annotated[
         int, Meta(ge=1, le=1000, description="Sockets one person may hold at once.")
     ] = 10

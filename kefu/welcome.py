@@ -19,8 +19,8 @@ def tell_progress(sentence: str) -> None:
     sys.stderr.flush()
 
 
-async def welcome(settings: Settings, roster: Roster, url: str) -> None:
-    """Print the links; make the first account when there is none."""
+async def welcome(settings: Settings, roster: Roster, url: str) -> str:
+    """The words with the links; makes the first account when there is none."""
     base = settings.public_url or url
     lines = ["", f"  kefu {__version__} is ready."]
     if settings.demo:
@@ -29,7 +29,12 @@ async def welcome(settings: Settings, roster: Roster, url: str) -> None:
     lines.append(f"    Workbench    {await _workbench(settings, roster, base)}")
     lines.append(f"    Health       {base}/readyz")
     lines += ["  Ctrl-C stops it; everything said stays.", ""]
-    sys.stdout.write("\n".join(lines) + "\n")
+    return "\n".join(lines)
+
+
+def say(words: str) -> None:
+    """To whoever started the server."""
+    sys.stdout.write(f"{words}\n")
     sys.stdout.flush()
 
 

@@ -45,6 +45,7 @@ Permission = Literal[
     "customers.erase",
     "audit.read",
     "settings.write",
+    "ops.drain",
 ]
 
 _AGENT: Final[tuple[Permission, ...]] = (
@@ -68,6 +69,7 @@ _ADMIN: Final[tuple[Permission, ...]] = (
     "customers.erase",
     "audit.read",
     "settings.write",
+    "ops.drain",
 )
 PERMISSIONS: Final[dict[Role, tuple[Permission, ...]]] = {
     "agent": _AGENT,

@@ -121,8 +121,12 @@ class Correspondent:
             with suppress(OSError, InvalidHandshake):  # TimeoutError is an OSError
                 async with await self._connected() as line:
                     await self._talk(line)
-            await anyio.sleep(self._random.uniform(0, _ceiling_s(self._failures)))
-            self._failures += 1
+            await anyio.sleep(self._pause_s())
+
+    def _pause_s(self) -> float:
+        """How long to wait before the next attempt."""
+        self._failures += 1
+        return self._random.uniform(0, _ceiling_s(self._failures - 1))
 
     async def _connected(self) -> ClientConnection:
         parts = urlsplit(self._url)

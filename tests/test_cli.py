@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from kefu import __version__
 from kefu.cli.program import run
+from kefu.gateway import listeners
 from kefu.settings import ALIASES
 from kefu.storage.database import DatabasePool
 from kefu.storage.embedded import Stores, open_embedded
@@ -78,7 +79,15 @@ def test_the_installed_command_is_the_same_program() -> None:
 
 
 async def test_every_command_explains_itself() -> None:
-    for words in ([], ["serve"], ["agent", "create"], ["token", "customer"], ["db"], ["doctor"]):
+    for words in (
+        [],
+        ["serve"],
+        ["agent", "create"],
+        ["token", "customer"],
+        ["db"],
+        ["doctor"],
+        ["drain"],
+    ):
         answer = await kefu(*words, "--help")
         assert answer.code == 0
         assert "Usage: kefu" in answer.stdout
@@ -93,6 +102,35 @@ async def test_a_wrong_setting_stops_a_command_with_one_line(tmp_path: Path) -> 
             "kefu: KEFU_PROT in the environment is no setting of kefu; did you mean KEFU_PORT?\n"
         )
     assert [path async for path in anyio.Path(tmp_path).iterdir()] == []
+
+
+async def test_workers_that_cannot_start_say_why_once(deployment: dict[str, str]) -> None:
+    nowhere = "postgresql://127.0.0.1:1/kefu"
+    answer = await kefu(
+        *("serve", "--workers", "3", "--port", "0"),
+        variables={**deployment, "KEFU_DATABASE_URL": nowhere},
+    )
+    assert (answer.code, answer.stdout) == (1, "")
+    assert answer.stderr == "kefu: The database cannot be reached.\n"
+
+
+async def test_a_port_that_workers_share_is_not_shared_with_others(
+    deployment: dict[str, str],
+) -> None:
+    for taken in listeners.bind_many("127.0.0.1", 0, 2):
+        port = taken.getsockname()[1]
+        with taken:
+            answer = await kefu(
+                *("serve", "--workers", "2", "--port", str(port)), variables=deployment
+            )
+        assert answer.code == 1
+        assert f"Port {port} on 127.0.0.1 cannot be used" in answer.stderr
+
+
+async def test_nobody_is_there_to_be_drained(deployment: dict[str, str]) -> None:
+    answer = await kefu("drain", variables=deployment)
+    assert (answer.code, answer.stdout) == (1, "")
+    assert answer.stderr == "kefu: No such instance lives; these do: none.\n"
 
 
 async def test_debug_shows_the_trace() -> None:

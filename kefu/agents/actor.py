@@ -15,6 +15,7 @@ from kefu.agents import messages, state
 from kefu.agents.messages import AgentMessage, Verdict
 from kefu.agents.ports import World
 from kefu.agents.state import Desk, Offer
+from kefu.cluster.placement import slot_of
 from kefu.conversations import messages as conversations
 from kefu.delivery import Origin, agent_topic
 from kefu.dispatch import messages as dispatch
@@ -37,6 +38,7 @@ OFFER_S: Final = 30.0
 CONVERSATION_WITHIN_S: Final = 8.0
 DOUBT_S: Final = 15.0
 COMPARE_S: Final = 60.0
+COMPARE_AGAIN_S: Final = 5.0
 OFFER_LIMIT: Final = 20
 OutcomeName = Literal["transferred", "offered", "declined", "expired"]
 
@@ -47,7 +49,11 @@ class AgentActor(Actor[AgentMessage]):
     def __init__(self, agent_id: UUID, world: World) -> None:
         self._agent_id = agent_id
         self._world = world
+        self._slot = slot_of(str(agent_id))
+        self._epoch = 0
+        """Under which the places are counted; taken before they were read."""
         self._desk: Desk | None = None
+        self._compared_at = 0.0
 
     def may_passivate(self) -> bool:
         return self._desk is None or not (
@@ -56,7 +62,7 @@ class AgentActor(Actor[AgentMessage]):
 
     async def receive(self, message: AgentMessage) -> object:
         try:
-            desk = self._desk or await self._world.desks.load(self._agent_id)
+            desk = await self._current_desk()
         except StoreUnavailable:
             return self._refuse(message, ErrorCode.OVERLOADED)
         if desk is None:
@@ -65,6 +71,15 @@ class AgentActor(Actor[AgentMessage]):
             desk = self._seat(desk)
         self._desk = desk
         return await self._handle(desk, message)
+
+    async def _current_desk(self) -> Desk | None:
+        """The desk as counted under the present epoch: another instance may have counted before."""
+        epoch, desk = self._world.epoch_of(self._slot), self._desk
+        if desk is not None and epoch == self._epoch:
+            return desk
+        stored = await self._world.desks.load(self._agent_id)
+        self._epoch = epoch
+        return stored if desk is None or stored is None else state.refresh(desk, stored)
 
     async def _handle(self, desk: Desk, message: AgentMessage) -> object:
         match message:
@@ -107,9 +122,15 @@ class AgentActor(Actor[AgentMessage]):
     # --- presence ---------------------------------------------------------------------------------
 
     def _connect(self, desk: Desk, connection_id: str) -> dict[UUID, UUID]:
+        """Of a socket that is known already it means: something may have been missed."""
+        is_again = connection_id in desk.connections
+        if is_again and self._now() - self._compared_at >= COMPARE_AGAIN_S:
+            self._compared_at = self._now()
+            self.context.me.tell(messages.Compare())
         if not desk.is_present and desk.chosen == "offline":  # signing in again is coming back
             desk = state.choose(desk, "online", None)
-        self._move(self._seat(state.connect(desk, connection_id)))
+        self._desk = self._seat(state.connect(desk, connection_id))
+        self._tell_presence(self._desk)  # also when all is as it was: the queue may be a new one
         return dict(desk.active)
 
     def _seat(self, desk: Desk) -> Desk:
@@ -141,6 +162,9 @@ class AgentActor(Actor[AgentMessage]):
         if not desk.is_present:
             return
         self.context.remind("compare", COMPARE_S, messages.Compare())
+        for connection_id in desk.connections:
+            if not self._world.is_living(connection_id):
+                self.context.me.tell(messages.Disconnected(connection_id))
         try:
             stored = await self._world.desks.load(desk.agent_id)
         except StoreUnavailable:
@@ -157,10 +181,12 @@ class AgentActor(Actor[AgentMessage]):
         seat = conversations.AgentSeat(desk.agent_id, desk.name, desk.avatar_url)
         command: Request[conversations.Outcome]
         if isinstance(message, messages.Accept):
-            command = conversations.AcceptChat(message.origin, seat, message.chat_id)
+            command = conversations.AcceptChat(message.origin, seat, message.chat_id, self._guard())
         else:
             by = conversations.Party("agent", desk.agent_id, desk.name, message.is_supervisor)
-            command = conversations.TakeOverChat(message.origin, seat, by, message.chat_id)
+            command = conversations.TakeOverChat(
+                message.origin, seat, by, message.chat_id, self._guard()
+            )
         return await self._ask_for(message.chat_id, message.customer_id, command, message)
 
     async def _ask_for(
@@ -286,7 +312,12 @@ class AgentActor(Actor[AgentMessage]):
             "agent", offer.from_agent_id, offer.from_agent_name, offer.is_supervisor
         )
         seat = conversations.AgentSeat(desk.agent_id, desk.name, desk.avatar_url)
-        return conversations.TransferChat(origin, by, seat, offer.chat_id, offer.reason, offer.note)
+        return conversations.TransferChat(
+            origin, by, seat, offer.chat_id, offer.reason, offer.note, self._guard()
+        )
+
+    def _guard(self) -> tuple[int, int]:
+        return (self._slot, self._epoch)
 
     def _request(self, offer: Offer) -> TransferRequest:
         payload = TransferOffer(

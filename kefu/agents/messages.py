@@ -2,13 +2,16 @@
 
 It alone knows whether the agent has a place free, so that every way a chat can reach an agent
 (accept, take over, transfer) goes through it.
+
+What is only told is a request as well where it matters: between instances an unanswered one is
+asked again, a plain message may get lost.
 """
 
 from uuid import UUID
 
 from msgspec import Struct
 
-from actors import Request
+from actors import Repeatable, Request
 from kefu.delivery import Origin
 from protocol.agent import AgentStatusName
 from protocol.codes import ErrorCode
@@ -22,33 +25,33 @@ class Verdict(Struct, frozen=True):
     refused: ErrorCode | None = None
 
 
-class Connected(Request[dict[UUID, UUID]], Struct, frozen=True):
+class Connected(Request[dict[UUID, UUID]], Repeatable, Struct, frozen=True):
     """A socket of the agent opened. Answered with their live chats: chat id to customer id."""
 
     connection_id: str
 
 
-class Disconnected(Struct, frozen=True):
+class Disconnected(Request[None], Repeatable, Struct, frozen=True):
     connection_id: str
 
 
-class ShowOffers(Struct, frozen=True):
+class ShowOffers(Request[None], Repeatable, Struct, frozen=True):
     """Send this connection the chats that colleagues have offered and that are not answered yet."""
 
     origin: Origin
 
 
-class TellPresence(Struct, frozen=True):
+class TellPresence(Request[None], Repeatable, Struct, frozen=True):
     """The queue says: it has forgotten who is there."""
 
 
-class Accept(Request[Verdict], Struct, frozen=True):
+class Accept(Request[Verdict], Repeatable, Struct, frozen=True):
     origin: Origin
     chat_id: UUID
     customer_id: UUID
 
 
-class TakeOver(Request[Verdict], Struct, frozen=True):
+class TakeOver(Request[Verdict], Repeatable, Struct, frozen=True):
     origin: Origin
     chat_id: UUID
     customer_id: UUID
@@ -87,20 +90,20 @@ class AnswerOffer(Request[Verdict], Struct, frozen=True):
     is_accepted: bool
 
 
-class SetStatus(Request[Verdict], Struct, frozen=True):
+class SetStatus(Request[Verdict], Repeatable, Struct, frozen=True):
     origin: Origin
     status: AgentStatusName
     note: str | None = None
 
 
-class ChatAssigned(Struct, frozen=True):
+class ChatAssigned(Request[None], Repeatable, Struct, frozen=True):
     """The conversation says: this chat is yours, and it is durable."""
 
     chat_id: UUID
     customer_id: UUID
 
 
-class ChatFreed(Struct, frozen=True):
+class ChatFreed(Request[None], Repeatable, Struct, frozen=True):
     """The conversation says: this chat is no longer yours."""
 
     chat_id: UUID

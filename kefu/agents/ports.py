@@ -26,10 +26,15 @@ class Desks(Protocol):
 
 
 class World(Struct, frozen=True):
-    """`connections_of` names an agent's open sockets on this instance."""
+    """`connections_of` names an agent's open sockets on this instance, `is_living` says whether
+    the instance of a connection still runs. `epoch_of` raises StoreUnavailable while a slot is not
+    ours.
+    """
 
     desks: Desks
     publisher: Publisher
     clock: Clock
     entropy: Entropy
     connections_of: Callable[[UUID], Iterable[str]]
+    is_living: Callable[[str], bool]
+    epoch_of: Callable[[int], int]

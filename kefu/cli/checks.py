@@ -101,9 +101,10 @@ def _durability_of(server: store.Server) -> Check:
 
 
 def _pool_fits(server: store.Server, settings: Settings) -> Check:
-    found = f"{settings.database_pool_size} of {server.max_connections} connections per instance"
-    if settings.database_pool_size > server.max_connections - 10:
-        advice = "Lower KEFU_DATABASE_POOL_SIZE or raise max_connections."
+    needed = settings.database_pool_size * settings.workers
+    found = f"{needed} of {server.max_connections} connections"
+    if needed > server.max_connections - 10:
+        advice = "Lower KEFU_DATABASE_POOL_SIZE or KEFU_WORKERS, or raise max_connections."
         return Check("connections", "fail", found, advice)
     return Check("connections", "ok", found)
 

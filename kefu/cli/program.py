@@ -4,6 +4,8 @@ A failure that a person can mend is one line on standard error and exit code 1. 
 a pointer to `--debug`, which shows the trace.
 """
 
+import os
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -14,10 +16,13 @@ from rich.console import Console
 from typer.main import get_command
 
 from kefu import __version__, logs
-from kefu.cli import accounts, audit, config, database, doctor
+from kefu.cli import accounts, audit, config, database, doctor, drain
 from kefu.cli.options import DataDir, EnvFile, settings_from
 from kefu.errors import KefuError, Problem
+from kefu.settings import Settings
 from kefu.storage.errors import EmbeddedError, MigrationError, StoreUnavailable
+from kefu.worker import Place, Worker
+from kefu.workers import run as run_workers
 
 FOR_PEOPLE = (KefuError, Problem, EmbeddedError, MigrationError, StoreUnavailable)
 
@@ -30,6 +35,7 @@ program.add_typer(audit.audit, name="audit")
 program.add_typer(database.db, name="db")
 program.add_typer(config.config, name="config")
 program.command()(doctor.doctor)
+program.command()(drain.drain)
 
 
 @program.callback()
@@ -45,30 +51,49 @@ def everything(
 
 @program.command()
 def serve(
+    context: typer.Context,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
     data_dir: DataDir = None,
     env_file: EnvFile = None,
     demo: Annotated[bool | None, typer.Option("--demo", help="Load the demo shop.")] = None,
     log_level: Annotated[LogLevel | None, typer.Option(help="The least important lines.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve the port.")] = None,
+    as_worker: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the server until it is told to stop (Ctrl-C, SIGTERM)."""
-    settings = settings_from(
-        data_dir, env_file, host=host, port=port, demo=demo, log_level=log_level
-    )
-    try:
-        logs.configure(level=settings.log_level, style=settings.log_format, file=settings.log_file)
-    except OSError as error:
-        raise KefuError(f"KEFU_LOG_FILE cannot be opened: {error.strerror}.") from error
+    chosen = {"host": host, "port": port, "demo": demo, "log_level": log_level, "workers": workers}
+    settings = settings_from(data_dir, env_file, **chosen)
+    place = Place.read(as_worker) if as_worker is not None else None
+    _configure_logs(settings, place)
+    if settings.workers > 1 and place is None:
+        raise typer.Exit(anyio.run(run_workers, settings, context.obj))
     from kefu.app import serve as serve_app  # noqa: PLC0415  # no other command needs the server
 
-    anyio.run(serve_app, settings, backend_options={"use_uvloop": sys.platform != "win32"})
+    worker = Worker(place, stop_within_s=settings.shutdown_timeout_s) if place else None
+    anyio.run(serve_app, settings, worker, backend_options={"use_uvloop": sys.platform != "win32"})
+
+
+def _configure_logs(settings: Settings, place: Place | None) -> None:
+    """Workers write no common file: two cannot turn it over."""
+    file = settings.log_file
+    if file is not None and place is not None:
+        file = file.with_stem(f"{file.stem}-{place.number}")
+    try:
+        logs.configure(
+            level=settings.log_level,
+            style=settings.log_format,
+            file=file,
+            instance=f"{socket.gethostname()}:{os.getpid()}",
+        )
+    except OSError as error:
+        raise KefuError(f"KEFU_LOG_FILE cannot be opened: {error.strerror}.") from error
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code. Never raises for a failed command."""
     try:
-        get_command(program)(list(arguments), prog_name="kefu")
+        get_command(program)(list(arguments), prog_name="kefu", obj=tuple(arguments))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:

@@ -68,7 +68,7 @@ class Bridge:
         instance = origin.connection_id.partition(SEPARATOR)[0]
         if instance == self._me:
             self._audience.reply(origin, frame)
-        elif instance in self._topics_by_peer:
+        else:  # known or not: who has just woken may ask before it is a member again
             self._links.send(instance, Reply(origin.connection_id, _encode(frame)))
 
     def close(self, topic: str, code: CloseCode) -> None:

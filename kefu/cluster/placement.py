@@ -5,6 +5,7 @@ whose writes count. Rendezvous hashing moves no slot but those of an instance th
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from math import log
 from typing import Final
@@ -33,13 +34,14 @@ def owner_of(slot: int, weights: Mapping[str, float]) -> str | None:
     `weights` is each instance's share: an instance of weight 2 gets twice the slots. Weighted
     rendezvous hashing (Schindelhauer and Schomaker, 2005).
     """
-    return max(weights, key=lambda name: (_score(slot, name, weights[name]), name), default=None)
+    return max(weights, key=lambda name: (_worth(slot, name) * weights[name], name), default=None)
 
 
-def _score(slot: int, name: str, weight: float) -> float:
+@lru_cache(maxsize=16 * SLOT_COUNT)  # looked at every second or two, the same ones
+def _worth(slot: int, name: str) -> float:
     digest = blake2b(f"{slot}:{name}".encode(), digest_size=8).digest()
     chance = (int.from_bytes(digest) + 1) / (2**64 + 1)
-    return -weight / log(chance)
+    return -1.0 / log(chance)
 
 
 def wanted_by(me: str, slots: Iterable[int], weights: Mapping[str, float]) -> list[int]:

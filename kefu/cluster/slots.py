@@ -231,6 +231,10 @@ class Slots:
 
     async def _take_in(self, view: View) -> None:
         """Believe the directory; what it gives to somebody else is ours no more."""
+        is_news = view.owners is not None or view.members.keys() != self._members.keys()
+        if not (is_news or self._gone):
+            self._members = view.members
+            return
         before, members = self._known_owners(), self._members.keys()
         self._members = view.members
         now = asyncio.get_running_loop().time()

@@ -208,9 +208,13 @@ class ClusterTransport:
     def readdress(
         self, id: ActorId, message: object, answer: "asyncio.Future[Any] | None", within: float
     ) -> None:
-        """A message that waited for an actor whose slot leaves this instance follows it."""
-        loop = asyncio.get_running_loop()
-        parcel = self._asking.parcel(id, message, answer, loop.time() + within)
+        """A message that waited for an actor whose slot leaves this instance follows it. A request
+        that was only told is a question from here on, as in `tell`: what is new waits behind it."""
+        if answer is None and isinstance(message, Request):
+            parcel = self._question(id, message, TELL_WITHIN_S, is_told=True)
+        else:
+            now = asyncio.get_running_loop().time()
+            parcel = self._asking.parcel(id, message, answer, now + within)
         if answer is not None:
             answer.add_done_callback(lambda _done: self._settle(parcel))
         if not self._put(parcel):
@@ -334,9 +338,11 @@ def _expire(parcel: Parcel) -> None:
 
 
 def _copy(done: "asyncio.Future[Any]", answer: "asyncio.Future[object]") -> None:
-    if answer.done() or done.cancelled():
+    if done.cancelled():
         return
-    error = done.exception()
+    error = done.exception()  # looked at in any case, or asyncio complains
+    if answer.done():
+        return
     if error is not None:
         answer.set_exception(error)
     else:

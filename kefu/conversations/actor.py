@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from actors import Actor, Letter
+from kefu.cluster.placement import slot_of
 from kefu.conversations import commands, messages
 from kefu.conversations.announce import Announcer
 from kefu.conversations.asides import command_for
@@ -22,12 +23,11 @@ from kefu.conversations.parties import Party
 from kefu.conversations.ports import World
 from kefu.conversations.reads import ReadMarks
 from kefu.conversations.refusals import ENDED, NOT_FOUND
-from kefu.conversations.slots import slot_of
 from kefu.conversations.store import chat_row
 from kefu.conversations.texts import released
 from kefu.conversations.turn import Step, Turn
 from kefu.storage.errors import StoreUnavailable
-from kefu.storage.journal import Collided, JournalError, JournalFull
+from kefu.storage.journal import Collided, Fenced, JournalError, JournalFull
 from kefu.storage.rows import Entry
 from protocol.codes import ErrorCode
 
@@ -41,12 +41,18 @@ DIFFERENT: Final = Refusal(
 Outcomes = list[tuple[Letter[ConversationMessage], Step | Refusal]]
 
 
+class PerhapsOld(Exception):
+    """Somebody is to be refused by what is remembered. A commit would find out whether that is the
+    truth still or the chat is another instance's by now; a refusal has to look."""
+
+
 class ConversationActor(Actor[ConversationMessage]):
     batch_limit = 64
 
     def __init__(self, customer_id: UUID, world: World) -> None:
         self._customer_id = customer_id
-        self._slot = slot_of(customer_id)
+        self._slot = slot_of(str(customer_id))
+        self._epoch = 0
         self._world = world
         self._chat: Chat | None = None
         self._reads = ReadMarks()
@@ -85,18 +91,21 @@ class ConversationActor(Actor[ConversationMessage]):
     async def _make_durable(self, letters: Sequence[Letter[ConversationMessage]]) -> Outcomes:
         try:
             return await self._take_turn(letters)
-        except Collided:  # our picture was old: look closely, and decide once more
+        except (Collided, Fenced, PerhapsOld):  # look closely, and decide once more
             return await self._take_turn(letters, is_wary=True)
 
     async def _take_turn(
         self, letters: Sequence[Letter[ConversationMessage]], *, is_wary: bool = False
     ) -> Outcomes:
-        if not self._is_loaded:
+        is_remembered = self._is_loaded
+        if not is_remembered:
             await self._load()
         self._is_loaded = False  # true again only when the turn came through
         turn = Turn(self._chat, is_wary=is_wary)
         outcomes = [(letter, await self._decide(turn, letter.message)) for letter in letters]
-        entry = turn.entry(self._slot, self._world.epoch_of(self._slot), self._reads)
+        if is_remembered and any(isinstance(outcome, Refusal) for _letter, outcome in outcomes):
+            raise PerhapsOld
+        entry = turn.entry(self._slot, self._epoch, self._reads)
         if entry is not None:
             await self._world.journal.append(entry)
             if turn.chat is not None:
@@ -109,7 +118,11 @@ class ConversationActor(Actor[ConversationMessage]):
         return outcomes
 
     async def _load(self) -> None:
-        """Read the truth; where it is not what we last said, a commit of ours went unheard."""
+        """Read the truth; where it is not what we last said, a commit of ours went unheard.
+
+        The epoch is taken before: whatever is written under it stands on nothing older.
+        """
+        self._epoch = self._world.epoch_of(self._slot)
         stored = await self._world.chats.latest(self._customer_id)
         keys = await self._world.chats.keys(self._customer_id) if stored else []
         self._keys = KeyWindow()
@@ -161,7 +174,7 @@ class ConversationActor(Actor[ConversationMessage]):
                 refusal = refusal or step.apply(self._command(step, message))
         if refusal is not None:
             return refusal
-        turn.take(step)
+        turn.take(step, guard=getattr(message, "guard", None))
         return step
 
     def _command(
@@ -350,7 +363,7 @@ class ConversationActor(Actor[ConversationMessage]):
         if self._chat is None or not self._has_unsaved_reads:
             return
         row = chat_row(self._chat, *self._reads.of_chat(self._chat.chat_id))
-        entry = Entry(self._slot, self._world.epoch_of(self._slot), chats=(row,))
+        entry = Entry(self._slot, self._epoch, chats=(row,))
         try:
             await self._world.journal.append(entry)
         except (JournalFull, StoreUnavailable):

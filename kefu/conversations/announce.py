@@ -59,6 +59,9 @@ class Announcer:
     def describe(self, chat: Chat | None, message: messages.Describe) -> ChatState:
         """The answer to a look; a connection gets it as a frame, in order with all the others."""
         state = self.state(chat, for_agents=message.viewer.kind == "agent")
+        if chat is not None and chat.phase == "pending_manual" and self._position is None:
+            # the place was told to this conversation's life before: have it told again
+            self._queue().tell(dispatch.Enqueue(waiting_of(chat)))
         if message.origin is not None:
             frame = status_frame(state, self._now(), message.origin.frame_id)
             self._world.publisher.reply(message.origin, frame)

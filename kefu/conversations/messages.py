@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from actors import Request
+from actors import Repeatable, Request
 from kefu.conversations.commands import Refusal
 from kefu.conversations.parties import AgentSeat, Customer, Party, Phase
 from kefu.delivery import Origin
@@ -54,7 +54,7 @@ KIND = "conversation"
 Outcome = ChatState | Refusal
 
 
-class StartChat(Request[Outcome], Struct, frozen=True):
+class StartChat(Request[Outcome], Repeatable, Struct, frozen=True):
     origin: Origin | None
     customer: Customer
     wants_human: bool
@@ -62,8 +62,11 @@ class StartChat(Request[Outcome], Struct, frozen=True):
     order_id: UUID | None = None
 
 
-class SendMessage(Struct, frozen=True):
-    """`customer` is given by customers: their message may open a chat."""
+class SendMessage(Request[Refusal | None], Struct, frozen=True):
+    """`customer` is given by customers: their message may open a chat.
+
+    Told, not asked: receipt or refusal reach the connection as frames.
+    """
 
     origin: Origin
     sender: Party
@@ -73,15 +76,20 @@ class SendMessage(Struct, frozen=True):
     client_message_id: str | None = None
     customer: Customer | None = None
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether sending it again yields the first receipt."""
+        return self.client_message_id is not None
 
-class CallHuman(Request[Outcome], Struct, frozen=True):
+
+class CallHuman(Request[Outcome], Repeatable, Struct, frozen=True):
     origin: Origin | None
     by: Party
     chat_id: UUID | None = None
     reason: str | None = None
 
 
-class ReturnToBot(Request[Outcome], Struct, frozen=True):
+class ReturnToBot(Request[Outcome], Repeatable, Struct, frozen=True):
     origin: Origin | None
     by: Party
     chat_id: UUID | None = None
@@ -104,21 +112,27 @@ class RateChat(Request[Outcome], Struct, frozen=True):
     feedback: str | None = None
 
 
-class AcceptChat(Request[Outcome], Struct, frozen=True):
-    """Only the agent's own actor sends this: it holds a place for the chat."""
+class AcceptChat(Request[Outcome], Repeatable, Struct, frozen=True):
+    """Only the agent's own actor sends this: it holds a place for the chat.
+
+    `guard` is the (slot, epoch) under which that actor counts the places: the chat comes only while
+    it is still the one who counts.
+    """
 
     origin: Origin | None
     agent: AgentSeat
     chat_id: UUID
+    guard: tuple[int, int] | None = None
 
 
-class TakeOverChat(Request[Outcome], Struct, frozen=True):
+class TakeOverChat(Request[Outcome], Repeatable, Struct, frozen=True):
     """Like AcceptChat, from the bot or, for supervisors, from a colleague."""
 
     origin: Origin | None
     agent: AgentSeat
     by: Party
     chat_id: UUID
+    guard: tuple[int, int] | None = None
 
 
 class TransferChat(Request[Outcome], Struct, frozen=True):
@@ -130,6 +144,7 @@ class TransferChat(Request[Outcome], Struct, frozen=True):
     chat_id: UUID
     reason: str | None = None
     note: str | None = None
+    guard: tuple[int, int] | None = None
 
 
 class RequeueChat(Request[Outcome], Struct, frozen=True):
@@ -211,7 +226,7 @@ class MarkRead(Struct, frozen=True):
     chat_id: UUID | None = None
 
 
-class Describe(Request[Outcome], Struct, frozen=True):
+class Describe(Request[Outcome], Repeatable, Struct, frozen=True):
     """The chat as `viewer` may see it: the named one, or the customer's open one.
 
     With an origin the connection gets it as `chat_status`, from which on it follows the chat; a

@@ -1,6 +1,6 @@
 """Chats and their messages in PostgreSQL: reading, and the rows the journal is to write."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -55,6 +55,17 @@ WHERE c.status IN ('bot', 'active') AND c.id > $2
   AND greatest(c.started_at, c.taken_at, m.created_at) < $1
 ORDER BY c.id LIMIT $3
 """
+HEADS: Final = """
+SELECT c.id, c.customer_id, c.agent_id, c.status,
+       coalesce((SELECT max(m.seq) FROM chat_messages m WHERE m.chat_id = c.id), 0) AS seq
+FROM (
+    SELECT * FROM chats WHERE customer_id = ANY($1::uuid[]) AND status <> 'ended'
+    UNION
+    SELECT * FROM chats WHERE agent_id = ANY($2::uuid[]) AND status = 'active'
+    UNION
+    SELECT * FROM chats WHERE id = ANY($3::uuid[]) AND status <> 'ended'
+) AS c
+"""
 CHAT_OWNER: Final = "SELECT customer_id FROM chats WHERE id = $1"
 RECENT_KEYS: Final = """
 SELECT m.* FROM chat_messages m JOIN chats c ON c.id = m.chat_id
@@ -105,6 +116,15 @@ class PostgresChats:
     async def save_customer(self, customer: Customer) -> bool:
         async with connected(self._pool) as connection:
             return await save_customer(connection, customer)
+
+    async def heads(
+        self, customer_ids: Iterable[UUID], agent_ids: Iterable[UUID], chat_ids: Iterable[UUID]
+    ) -> list[tuple[UUID, UUID, UUID | None, str, int]]:
+        """Where open chats stand: (chat, customer, agent, status, seq). See heads.HeadReader."""
+        async with connected(self._pool) as connection:
+            ids = (list(customer_ids), list(agent_ids), list(chat_ids))
+            rows = await connection.fetch(HEADS, *ids)
+            return [tuple(row) for row in rows]
 
     async def owner(self, chat_id: UUID) -> UUID | None:
         async with connected(self._pool) as connection:

@@ -55,9 +55,15 @@ class Turn:
         self._messages: list[MessageRow] = []
         self._events: list[EventRow] = []
         self._chats: dict[UUID, Chat] = {}
+        self._guards: dict[tuple[int, int], None] = {}
 
-    def take(self, step: Step) -> None:
-        """Let the step count. One on an older chat (to rate it, say) leaves the latest alone."""
+    def take(self, step: Step, *, guard: tuple[int, int] | None = None) -> None:
+        """Let the step count. One on an older chat (to rate it, say) leaves the latest alone.
+
+        `guard` is a (slot, epoch) that must still be held for what the step changes.
+        """
+        if guard is not None and step.after:
+            self._guards[guard] = None
         for event, chat in step.after:
             messages, log = rows_of(chat.chat_id, (event,))
             self._messages += messages
@@ -95,7 +101,8 @@ class Turn:
             for chat_id, chat in self._chats.items()
             if chat_id in changed
         )
-        return Entry(slot, epoch, chats, tuple(self._messages), tuple(self._events))
+        guards = tuple(self._guards)
+        return Entry(slot, epoch, chats, tuple(self._messages), tuple(self._events), guards)
 
 
 def known_of(event: Spoken) -> Known:

@@ -93,6 +93,7 @@ class QueueActor(Actor[QueueMessage]):
         match message:
             case messages.Enqueue(waiting=waiting):
                 self._put(waiting)
+                self._position_told.pop(waiting.chat_id, None)
                 self._assign()
                 return position(waiting, self._waiting.values(), self._now())
             case messages.Dequeue(chat_id=chat_id):

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from actors import Request
+from actors import Repeatable, Request
 from kefu.delivery import Origin
 from protocol.server import AgentPresence
 
@@ -44,30 +44,31 @@ class Waiting(Struct, frozen=True):
     team_id: UUID | None = None
 
 
-class Enqueue(Request[int], Struct, frozen=True):
+class Enqueue(Request[int], Repeatable, Struct, frozen=True):
     """Answered with the chat's position, 1 for the next."""
 
     waiting: Waiting
 
 
-class Dequeue(Struct, frozen=True):
+class Dequeue(Request[None], Repeatable, Struct, frozen=True):
     chat_id: UUID
 
 
-class PresenceChanged(Struct, frozen=True):
+class PresenceChanged(Request[None], Repeatable, Struct, frozen=True):
     """`reserved` are the chats the agent has asked for and not yet got: each holds a place."""
 
     agent: AgentPresence
     reserved: frozenset[UUID] = frozenset()
 
 
-class ListPresence(Request[tuple[AgentPresence, ...]], Struct, frozen=True):
+class ListPresence(Request[tuple[AgentPresence, ...]], Repeatable, Struct, frozen=True):
     """Answered with every agent seen since the start, there or gone."""
 
 
-class SubscribeFeed(Struct, frozen=True):
+class SubscribeFeed(Request[None], Repeatable, Struct, frozen=True):
     """Send this connection what it misses of the feed, or all of it anew, and then what is on
-    offer to the agent whose connection it is."""
+    offer to the agent whose connection it is. A request, so that none vanishes between instances.
+    """
 
     origin: Origin
     agent_id: UUID
@@ -75,7 +76,7 @@ class SubscribeFeed(Struct, frozen=True):
     last_feed_seq: int | None = None
 
 
-class DeclineOffer(Struct, frozen=True):
+class DeclineOffer(Request[None], Repeatable, Struct, frozen=True):
     """Somebody else is to be offered this chat. Refused when it is not on offer to this agent."""
 
     origin: Origin

@@ -3,7 +3,7 @@
 A chat's conversation is found by its customer; who that is never changes, so it is looked up once.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
@@ -20,7 +20,17 @@ from kefu.gateway.supervision import Supervision
 from protocol import agent as frames
 from protocol import customer as shared
 from protocol.codes import ErrorCode
-from protocol.server import ChatState, ChatStatus, Pong, TransferOutcome, TransferResult
+from protocol.server import (
+    AgentStatus,
+    ChatState,
+    ChatStatus,
+    Pong,
+    QueueSnapshot,
+    QueueUpdate,
+    ToWorkbench,
+    TransferOutcome,
+    TransferResult,
+)
 from protocol.wire import from_agent, from_workbench
 
 Work = Coroutine[Any, Any, None]
@@ -45,6 +55,8 @@ class AgentRole:
         self._own: set[UUID] = set()
         """The chats in this agent's charge, by the last status that came of each."""
         self._supervision = Supervision(self._party, self._own)
+        self._feed: tuple[str, int] | None = None
+        """The last of the list that this connection was sent."""
 
     @property
     def expires_at(self) -> datetime:
@@ -65,6 +77,40 @@ class AgentRole:
         else:
             self._own.discard(state.chat_id)
         return status
+
+    @property
+    def customer_id(self) -> UUID | None:
+        return None
+
+    @property
+    def agent_id(self) -> UUID | None:
+        return self._identity.agent_id
+
+    def hears(self, frame: ToWorkbench) -> bool:
+        """All but changes of the list that came already, on another way."""
+        if isinstance(frame, QueueSnapshot):
+            self._feed = (frame.payload.feed_id, frame.payload.feed_seq)
+        elif isinstance(frame, QueueUpdate | AgentStatus):
+            point = (frame.payload.feed_id, frame.payload.feed_seq)
+            known = self._feed
+            if known is not None and known[0] == point[0] and point[1] <= known[1]:
+                return frame.reply_to is not None  # asked for by the client itself
+            self._feed = point
+        return True
+
+    @property
+    def watched(self) -> Collection[UUID]:
+        return self._supervision.watched - self._own
+
+    async def look_at(self, connection: Connection, chat_id: UUID) -> None:
+        look = conversations.Describe(self._party, chat_id, connection.origin())
+        await connection.look(self._conversation(await self._owner(chat_id)), look)
+
+    def come_again(self, connection: Connection) -> None:
+        self._ref.tell(agents.Connected(connection.id))
+        if self._is_workbench and self._feed is not None:
+            feed = dispatch.SubscribeFeed(connection.origin(), self._identity.agent_id, *self._feed)
+            self._queue().tell(feed)
 
     def _is_own(self, state: ChatState) -> bool:
         is_mine = state.agent is not None and state.agent.id == self._identity.agent_id
@@ -192,10 +238,11 @@ class AgentRole:
         chat_id, origin = asked.payload.chat_id, connection.origin(asked.id)
         owner = await self._owner(chat_id)
         if isinstance(asked, frames.AcceptChat):
-            await connection.ask(self._ref, agents.Accept(origin, chat_id, owner))
+            accept = agents.Accept(origin, chat_id, owner)
+            await connection.owed.ask(connection, self._ref, accept, asked.id)
         else:
             take_over = agents.TakeOver(origin, chat_id, owner, self._is_supervisor)
-            await connection.ask(self._ref, take_over)
+            await connection.owed.ask(connection, self._ref, take_over, asked.id)
 
     async def _transfer(self, connection: Connection, asked: frames.TransferChat) -> None:
         wish = asked.payload
@@ -212,7 +259,8 @@ class AgentRole:
             reason=wish.reason,
             note=wish.note,
         )
-        await connection.ask(self._backstage.ref(agents.KIND, str(wish.to_agent_id)), receive)
+        colleague = self._backstage.ref(agents.KIND, str(wish.to_agent_id))
+        await connection.owed.ask(connection, colleague, receive, asked.id)
 
     async def _hand_to_team(self, connection: Connection, asked: frames.TransferChat) -> None:
         wish = asked.payload
@@ -265,7 +313,8 @@ class AgentRole:
             is_supervisor=self._is_supervisor,
             question=wish.question,
         )
-        await connection.ask(self._backstage.ref(agents.KIND, str(wish.to_agent_id)), assist)
+        colleague = self._backstage.ref(agents.KIND, str(wish.to_agent_id))
+        await connection.owed.ask(connection, colleague, assist, asked.id)
 
     async def _supervise(
         self,

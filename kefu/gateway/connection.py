@@ -21,6 +21,7 @@ from kefu.gateway import replay
 from kefu.gateway.chat_view import Admission, ChatView
 from kefu.gateway.limits import ASK_WITHIN_S, INBOX_FRAMES, OUTBOX_FRAMES, FrameRate, InvalidFrames
 from kefu.gateway.outbox import Outbox, Outgoing, Stalled, Wire
+from kefu.gateway.owed import Owed
 from kefu.gateway.ports import Backstage
 from kefu.gateway.role import Role
 from kefu.storage.errors import StoreUnavailable
@@ -85,6 +86,7 @@ class Connection:
         self.views: dict[UUID, ChatView[Outgoing]] = {}
         self.awaited: set[UUID] = set()
         """Chats whose older messages are to come before anything that follows their status."""
+        self.owed = Owed()
         self.close_code: CloseCode | None = None
         self.is_lost = False
         self.is_present = False
@@ -226,12 +228,12 @@ class Connection:
     def deliver(self, outgoing: Outgoing) -> None:
         """Take a frame of the hub, in the chat's order if it belongs to one."""
         self._word_count += 1
-        frame = outgoing.frame
+        self.owed.note(frame := outgoing.frame)
         if isinstance(frame, NewMessage | MessageAck):
             self._deliver_counted(outgoing, frame)
         elif isinstance(frame, ChatStatus):
             self._deliver_status(self.role.decorate(frame), outgoing)
-        elif self._makes_sense(frame):
+        elif self._makes_sense(frame) and self.role.hears(frame):
             self.put(outgoing)
 
     def _makes_sense(self, frame: ToWorkbench) -> bool:
@@ -276,11 +278,7 @@ class Connection:
             del self.views[chat_id]
 
     def _follow(
-        self,
-        admission: Admission,
-        view: ChatView[Outgoing],
-        chat_id: UUID,
-        outgoing: Outgoing,
+        self, admission: Admission, view: ChatView[Outgoing], chat_id: UUID, outgoing: Outgoing
     ) -> None:
         match admission:
             case Admission.SEND:
@@ -291,6 +289,11 @@ class Connection:
                 self.close(CloseCode.SLOW_CONSUMER)
             case _:
                 pass
+
+    def attend(self, make: Callable[[], Work]) -> None:
+        """Do this after what was taken so far; not at all when that is much."""
+        if len(self._inbox) < INBOX_FRAMES:
+            self._queue(make)
 
     def _queue(self, make: Callable[[], Work]) -> None:
         if self._worker is None:
@@ -338,6 +341,8 @@ class Connection:
         retry_after_s: float | None = None,
     ) -> None:
         self.backstage.metrics.errors.labels(code).inc()
+        if code is ErrorCode.OVERLOADED and retry_after_s is None:
+            retry_after_s = 1.0
         fault = Fault(code, sentence or ERRORS[code].sentence, chat_id, retry_after_s)
         self.say(Error(fault, self.backstage.clock.now(), frame_id))
 
@@ -364,10 +369,8 @@ class Connection:
     async def look(self, ref: Ref[Any], question: Describe) -> None:
         """Have a chat's state sent, if there is one. Raises Problem when nobody can say now."""
         answer = await self.ask(ref, question)
-        if isinstance(answer, Refusal) and answer.code in (
-            ErrorCode.OVERLOADED,
-            ErrorCode.INTERNAL,
-        ):
+        passing = (ErrorCode.OVERLOADED, ErrorCode.INTERNAL)
+        if isinstance(answer, Refusal) and answer.code in passing:
             raise Problem(answer.code)
 
     # --- the end ----------------------------------------------------------------------------------

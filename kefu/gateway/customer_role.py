@@ -1,6 +1,6 @@
 """What a customer's frames mean: nearly all of them go to their one conversation."""
 
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
@@ -13,7 +13,7 @@ from kefu.delivery import Origin, customer_topic
 from kefu.gateway.connection import Connection
 from kefu.gateway.ports import Backstage
 from protocol import customer as frames
-from protocol.server import ChatState, ChatStatus, Pong
+from protocol.server import ChatState, ChatStatus, Pong, ToWorkbench
 from protocol.wire import Rejection, from_customer
 
 Work = Coroutine[Any, Any, None]
@@ -65,6 +65,28 @@ class CustomerRole:
             return status
         guest_token, self._guest_token = self._guest_token, None
         return replace(status, payload=replace(status.payload, guest_token=guest_token))
+
+    @property
+    def customer_id(self) -> UUID | None:
+        return self._identity.customer_id
+
+    @property
+    def agent_id(self) -> UUID | None:
+        return None
+
+    def hears(self, frame: ToWorkbench) -> bool:
+        return True
+
+    @property
+    def watched(self) -> Collection[UUID]:
+        return ()
+
+    async def look_at(self, connection: Connection, chat_id: UUID) -> None:
+        look = conversations.Describe(self._party, chat_id, connection.origin())
+        await connection.look(self._ref, look)
+
+    def come_again(self, connection: Connection) -> None:
+        pass
 
     def follows(self, state: ChatState) -> bool:
         return state.status != "ended"

@@ -18,6 +18,7 @@ from kefu.errors import Problem
 from kefu.gateway.agent_role import AgentRole
 from kefu.gateway.customer_role import CustomerRole
 from kefu.gateway.drain import Drain
+from kefu.gateway.handshakes import Handshakes
 from kefu.gateway.hub import Hub
 from kefu.gateway.ports import Backstage
 from kefu.gateway.role import Role
@@ -61,6 +62,7 @@ class Door(Struct, frozen=True):
     max_connections: int
     max_connections_per_person: int
     drain: Drain | None = None
+    handshakes: Handshakes | None = None
 
     async def admit(self, scope: Scope, hub: Hub, *, stays: bool = True) -> Visitor:
         """Whoever asks. Nothing waits between the last look at the room and the answer.
@@ -71,6 +73,8 @@ class Door(Struct, frozen=True):
         self._check_origin(scope, headers)
         self._check_room(hub)
         token = token_of(scope)
+        if stays and self.handshakes is not None:
+            self.handshakes.check(is_stranger=token is None)
         if token is None:
             visitor = self._guest(headers)
         else:

@@ -12,13 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from actors import SupervisionNode
+from kefu.agents.guard import Guard
 from kefu.agents.tokens import AgentIdentity
 from kefu.gateway.metrics import Metrics, Reading
 from kefu.secret import Secret
+from protocol.accounts import Permission
 
 CHECK_WITHIN_S: Final = 2.0
 NO_ANSWER: Final = f"No answer within {CHECK_WITHIN_S:g} s."
-Authenticate = Callable[[Request], Awaitable[AgentIdentity]]
 # Says what is wrong in one sentence, or nothing.
 Check = Callable[[], Awaitable[str | None]]
 
@@ -68,8 +69,7 @@ def routes(
     health: Health,
     metrics: Metrics,
     tree: Callable[[], SupervisionNode],
-    authenticate: Authenticate,
-    ops_token: Secret | None,
+    guard: "OpsGuard",
     instance: str,
 ) -> list[Route]:
     async def livez(_request: Request) -> Response:
@@ -83,7 +83,7 @@ def routes(
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def supervisor(request: Request) -> Response:
-        await _guard(request, authenticate, ops_token)
+        await guard.require(request, "ops.read")
         return _json({"success": True, "data": _owned(tree(), instance)})
 
     return [
@@ -94,16 +94,19 @@ def routes(
     ]
 
 
-async def _guard(request: Request, authenticate: Authenticate, ops_token: Secret | None) -> None:
-    """The ops token, or an agent who `authenticate` says may see the machine room.
+class OpsGuard(Struct, frozen=True):
+    """Who may see and work the machine room: whoever has the ops token, and agents by role."""
 
-    Raises Problem.
-    """
-    if ops_token is not None:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if hmac.compare_digest(given.encode(), ops_token.reveal().encode()):
-            return
-    await authenticate(request)
+    agents: Guard
+    token: Secret | None
+
+    async def require(self, request: Request, permission: Permission) -> AgentIdentity | None:
+        """The agent calling; None for a machine with the token. Raises Problem."""
+        if self.token is not None:
+            given = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if hmac.compare_digest(given.encode(), self.token.reveal().encode()):
+                return None
+        return await self.agents.require(request, permission)
 
 
 def _owned(node: SupervisionNode, instance: str) -> dict[str, Any]:

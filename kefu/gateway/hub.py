@@ -1,6 +1,6 @@
 """Who listens to what on this instance: the Publisher actors speak through."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from kefu.delivery import Origin
@@ -24,7 +24,10 @@ class Listener(Protocol):
 
 
 class Hub:
+    """`on_topic(topic, is_on)` hears of a topic's first listener and of its last one's leaving."""
+
     def __init__(self) -> None:
+        self.on_topic: Callable[[str, bool], None] = lambda _topic, _is_on: None
         self._by_id: dict[str, Listener] = {}
         self._by_topic: dict[str, dict[str, Listener]] = {}
         self._extra: dict[str, set[str]] = {}
@@ -43,7 +46,18 @@ class Hub:
     def add(self, listener: Listener) -> None:
         self._by_id[listener.id] = listener
         for topic in listener.topics:
-            self._by_topic.setdefault(topic, {})[listener.id] = listener
+            self._join(listener, topic)
+
+    def topics(self) -> tuple[str, ...]:
+        """Every topic somebody listens to."""
+        return tuple(self._by_topic)
+
+    def _join(self, listener: Listener, topic: str) -> None:
+        listeners = self._by_topic.get(topic)
+        if listeners is None:
+            listeners = self._by_topic[topic] = {}
+            self.on_topic(topic, True)
+        listeners[listener.id] = listener
 
     def remove(self, listener: Listener) -> None:
         self._by_id.pop(listener.id, None)
@@ -53,7 +67,7 @@ class Hub:
     def listen(self, listener: Listener, topic: str) -> None:
         """Have it hear one topic more, until `unlisten` or `remove`; nothing for who has gone."""
         if listener.id in self._by_id and topic not in listener.topics:
-            self._by_topic.setdefault(topic, {})[listener.id] = listener
+            self._join(listener, topic)
             self._extra.setdefault(listener.id, set()).add(topic)
 
     def unlisten(self, listener: Listener, topic: str) -> None:
@@ -67,8 +81,8 @@ class Hub:
     def _leave(self, listener: Listener, topic: str) -> None:
         listeners = self._by_topic.get(topic, {})
         listeners.pop(listener.id, None)
-        if not listeners:
-            self._by_topic.pop(topic, None)
+        if not listeners and self._by_topic.pop(topic, None) is not None:
+            self.on_topic(topic, False)
 
     def publish(
         self, topics: tuple[str, ...], frame: ToWorkbench, *, skip: Origin | None = None

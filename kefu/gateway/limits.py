@@ -29,14 +29,17 @@ class FrameRate:
         self._left = burst
         self._updated = now
 
-    def take(self, now: float) -> float:
-        """0.0 when one more frame is allowed, else the seconds until the next one is."""
+    def take(self, now: float, *, kept: float = 0.0) -> float:
+        """0.0 when one more frame is allowed, else the seconds until the next one is.
+
+        `kept` are left for others.
+        """
         self._left = min(self._burst, self._left + (now - self._updated) * self._rate)
         self._updated = now
-        if self._left >= 1.0:
+        if self._left >= 1.0 + kept:
             self._left -= 1.0
             return 0.0
-        return (1.0 - self._left) / self._rate
+        return (1.0 + kept - self._left) / self._rate
 
     def is_full(self, now: float) -> bool:
         """Whether it is as good as a new one."""

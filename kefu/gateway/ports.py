@@ -1,6 +1,6 @@
 """What every connection shares: where messages go, what is read, how time and limits come in."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,13 +18,22 @@ class ChatReader(Chats, Protocol):
         """The customer whose chat this is."""
         ...
 
+    async def heads(
+        self, customer_ids: Iterable[UUID], agent_ids: Iterable[UUID], chat_ids: Iterable[UUID]
+    ) -> list[tuple[UUID, UUID, UUID | None, str, int]]:
+        """See `heads.HeadReader`."""
+        ...
+
     async def active(self, agent_id: UUID) -> dict[UUID, UUID]:
         """The chats this agent is in charge of: chat id to customer id."""
         ...
 
 
 class Backstage(Struct, frozen=True):
-    """`ref(kind, key)` addresses any actor, `known_teams` reads the ids of all teams."""
+    """`ref(kind, key)` addresses any actor, `known_teams` reads the ids of all teams.
+
+    `connection_id()` makes a new one that says which instance it is on.
+    """
 
     hub: Hub
     ref: Callable[[str, str], Ref[Any]]
@@ -34,3 +43,4 @@ class Backstage(Struct, frozen=True):
     frame_rate: float
     frame_burst: float
     known_teams: Callable[[], Awaitable[frozenset[UUID]]]
+    connection_id: Callable[[], str]

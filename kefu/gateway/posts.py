@@ -87,7 +87,7 @@ class _Post:
         self._answered = asyncio.Event()
         self._bytes = 0
         self.connection = Connection(
-            str(door.entropy.uuid()),
+            backstage.connection_id(),
             visitor.role(backstage, is_workbench=True),
             backstage,
             _never,

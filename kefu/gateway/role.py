@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from protocol.server import ChatState, ChatStatus
+from protocol.server import ChatState, ChatStatus, ToWorkbench
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +56,34 @@ class Role(Protocol):
 
     def leave(self, connection: Connection) -> None:
         """The connection has closed."""
+        ...
+
+    @property
+    def customer_id(self) -> UUID | None:
+        """The customer whose connection it is."""
+        ...
+
+    @property
+    def agent_id(self) -> UUID | None:
+        """The agent whose connection it is."""
+        ...
+
+    def hears(self, frame: ToWorkbench) -> bool:
+        """Whether a frame of no chat is news to this connection."""
+        ...
+
+    @property
+    def watched(self) -> Collection[UUID]:
+        """The chats that are followed without being the agent's own."""
+        ...
+
+    async def look_at(self, connection: Connection, chat_id: UUID) -> None:
+        """Have the chat's status sent again. Raises Problem, ActorError or StoreUnavailable."""
+        ...
+
+    def come_again(self, connection: Connection) -> None:
+        """Say once more that the connection is there, and what it has of the list: whoever was
+        told may be gone."""
         ...
 
     async def may_read(self, connection: Connection, chat_id: UUID) -> bool:

@@ -4,47 +4,21 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import anyio
 import uvicorn
+from anyio.abc import TaskGroup
 from starlette.applications import Starlette
 
-from kefu.errors import KefuError
 from kefu.gateway.direct_socket import DirectSocket
+from kefu.gateway.listeners import HEARTBEAT_S, url_of
 from kefu.gateway.wire import is_news
 from protocol.limits import FRAME_BYTES
 
-HEARTBEAT_S: Final = 30.0
-BACKLOG: Final = 2048
 GC_THRESHOLD: Final = 10_000  # frames are short-lived and rarely in cycles: look less often
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Take the port before anything is started. Raises KefuError when it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # who is accepted inherits it: finds dead streams
-        unheard_ms = int(HEARTBEAT_S * 1000)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unheard_ms)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise KefuError(
-            f"Port {port} on {host} cannot be used ({error.strerror}); choose another with --port."
-        ) from error
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
 
 
 async def run(
@@ -55,8 +29,14 @@ async def run(
     stop_within_s: float,
     on_ready: Callable[[str], Awaitable[None]],
     on_stop: Callable[[], Awaitable[None]],
+    asked_to_stop: Callable[[], Awaitable[object]] = anyio.sleep_forever,
+    is_worker: bool = False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, and first of all `on_stop`; a second one waits for nobody."""
+    """Serve until SIGINT or SIGTERM, or until `asked_to_stop` returns; then first of all `on_stop`.
+
+    A second signal waits for nobody. For a worker that is SIGQUIT, because a supervisor may tell
+    both the parent and the worker to end; and SIGHUP says that another has taken its place.
+    """
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -76,8 +56,12 @@ async def run(
     gc.freeze()  # what was made to start with stays; the collector need not look at it again
     gc.set_threshold(GC_THRESHOLD)
     server = _Server(config, on_ready=lambda: on_ready(url_of(listener)))
-    async with _stopped_by_signals(server, on_stop, stop_within_s):
+    stopping = _Stopping(server, on_stop, stop_within_s)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stopping.watch_signals, tasks, is_worker)
+        tasks.start_soon(stopping.watch, tasks, asked_to_stop)
         await server.serve(sockets=[listener])
+        tasks.cancel_scope.cancel()
 
 
 class _Server(uvicorn.Server):
@@ -95,27 +79,49 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         await self._on_ready()
 
+    def stop_listening(self) -> None:
+        """Leave who comes from now on to the others who share the socket."""
+        for server in self.servers:
+            server.close()
 
-@asynccontextmanager
-async def _stopped_by_signals(
-    server: _Server, on_stop: Callable[[], Awaitable[None]], within_s: float
-) -> AsyncIterator[None]:
-    async def stop() -> None:
+
+class _Stopping:
+    """The way from being told to stop to stopping."""
+
+    def __init__(
+        self, server: _Server, on_stop: Callable[[], Awaitable[None]], within_s: float
+    ) -> None:
+        self._server = server
+        self._on_stop = on_stop
+        self._within_s = within_s
+        self._has_begun = False
+
+    async def watch_signals(self, tasks: TaskGroup, is_worker: bool) -> None:
+        heard = [signal.SIGINT, signal.SIGTERM]
+        if is_worker:
+            heard += [signal.SIGHUP, signal.SIGQUIT]
+        with anyio.open_signal_receiver(*heard) as signals:
+            async for each in signals:
+                if each == signal.SIGQUIT or (self._has_begun and not is_worker):
+                    self._server.should_exit = self._server.force_exit = True
+                    continue
+                if each == signal.SIGHUP:
+                    self._server.stop_listening()
+                self._begin(tasks)
+
+    async def watch(self, tasks: TaskGroup, asked_to_stop: Callable[[], Awaitable[object]]) -> None:
+        await asked_to_stop()
+        self._begin(tasks)
+
+    def _begin(self, tasks: TaskGroup) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            tasks.start_soon(self._stop)
+
+    async def _stop(self) -> None:
         began = anyio.current_time()
-        with anyio.move_on_after(within_s):
-            await on_stop()
-        left_s = began + within_s - anyio.current_time()
-        server.config.timeout_graceful_shutdown = max(1, int(left_s))
-        server.should_exit = True
-
-    async def watch() -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            await anext(signals)
-            tasks.start_soon(stop)
-            async for _signal in signals:
-                server.should_exit = server.force_exit = True
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        yield
-        tasks.cancel_scope.cancel()
+        with anyio.move_on_after(self._within_s):
+            await self._on_stop()
+        left_s = began + self._within_s - anyio.current_time()
+        self._server.config.timeout_graceful_shutdown = max(1, int(left_s))
+        self._server.should_exit = True

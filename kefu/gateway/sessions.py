@@ -7,7 +7,7 @@ was let in while its session ended.
 
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import anyio
@@ -23,9 +23,15 @@ Ended = Callable[[Collection[UUID]], Awaitable[frozenset[UUID]]]
 log = logging.getLogger("kefu.gateway")
 
 
-def close_session(hub: Hub, session_id: UUID) -> None:
-    """Close this instance's sockets of a session."""
-    hub.close(session_topic(session_id), CloseCode.SIGNED_OUT)
+class Closing(Protocol):
+    def close(self, topic: str, code: CloseCode) -> None:
+        """Send everybody on the topic away."""
+        ...
+
+
+def close_session(where: Closing, session_id: UUID) -> None:
+    """Close the sockets of a session."""
+    where.close(session_topic(session_id), CloseCode.SIGNED_OUT)
 
 
 async def watch_sessions(hub: Hub, ended: Ended) -> None:

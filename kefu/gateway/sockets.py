@@ -74,7 +74,7 @@ class Socket:
         is_binary = _protocol(scope) == BINARY_PROTOCOL
         direct = _direct(scope)
         return Connection(
-            str(self._door.entropy.uuid()),
+            self._backstage.connection_id(),
             visitor.role(self._backstage, is_workbench=self._is_workbench),
             self._backstage,
             _sender(send, is_binary=is_binary),

@@ -72,7 +72,7 @@ class _Stream:
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         topics = self._role.topics
         connection = Connection(
-            str(self._entropy.uuid()),
+            self._backstage.connection_id(),
             self._role,
             self._backstage,
             partial(_write, send),

@@ -8,7 +8,7 @@ Its end is put down where it was asked for; a connection that closes ends it sil
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -38,6 +38,10 @@ class Supervision:
         self._party = party
         self._own = own
         self._watched: set[UUID] = set()
+
+    @property
+    def watched(self) -> Set[UUID]:
+        return self._watched
 
     def follows(self, state: ChatState) -> bool:
         return state.chat_id in self._watched and state.status != "ended"

@@ -70,8 +70,8 @@ class _Waiting:
 class Journal:
     """Start it with `run()` in a task of its own. `on_commit(rows, seconds)` feeds the metrics.
 
-    `on_doubt(slots)` is called before an entry that was tried is refused without anybody knowing
-    whether it was written, and before one is refused as Fenced: see cluster/slots.py.
+    `on_doubt(claims)` hears of (slot, epoch) pairs before an entry that was tried is refused
+    without anybody knowing whether it was written, and before one is Fenced: see cluster/slots.py.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Journal:
         connect: Connect,
         *,
         on_commit: Callable[[int, float], None] = lambda _rows, _s: None,
-        on_doubt: Callable[[frozenset[int]], None] = lambda _slots: None,
+        on_doubt: Callable[[frozenset[tuple[int, int]]], None] = lambda _claims: None,
         retry_for_s: float = RETRY_FOR_S,
         commit_timeout_s: float = COMMIT_TIMEOUT_S,
     ) -> None:
@@ -201,7 +201,7 @@ class Journal:
         held = await _write(connection, [w.entry for w in batch], self._commit_timeout_s)
         self._on_commit(sum(w.entry.row_count for w in batch), loop.time() - started)
         for waiting in batch:
-            lost = [slot for slot, epoch in waiting.entry.claims if (slot, epoch) not in held]
+            lost = [claim for claim in waiting.entry.claims if claim not in held]
             if lost:
                 self._on_doubt(frozenset(lost))
             _finish(waiting, Fenced() if lost else None)
@@ -231,7 +231,7 @@ class Journal:
     def _drop_expired(self) -> None:
         oldest = asyncio.get_running_loop().time() - self._retry_for_s
         expired = [waiting for waiting in self._batch if waiting.since <= oldest]
-        doubtful = frozenset(slot for w in expired for slot, _ in w.entry.claims)
+        doubtful = frozenset(claim for w in expired for claim in w.entry.claims)
         if doubtful:
             self._on_doubt(doubtful)
         while self._queue and self._queue[0].since <= oldest:
@@ -261,7 +261,7 @@ async def _write(
     for entry in entries:
         for slot, epoch in entry.claims:
             claims[slot] = max(epoch, claims.get(slot, 0))
-    current = [entry for entry in entries if claims[entry.slot] == entry.epoch]
+    current = [e for e in entries if all(claims[slot] == epoch for slot, epoch in e.claims)]
     # the latest row of a chat stands for all of the batch
     chats = {row.id: (entry.slot, row) for entry in current for row in entry.chats}
     messages = [(entry.slot, row) for entry in current for row in entry.messages]

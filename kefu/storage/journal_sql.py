@@ -9,10 +9,6 @@ the other order lets an old write slip in behind the read.
 
 from typing import Final
 
-CLAIM: Final = """
-UPDATE slot_owner SET epoch = epoch + 1, instance = $1 RETURNING slot, epoch
-"""
-
 WRITE: Final = """
 WITH found AS MATERIALIZED (
     SELECT owner.slot, owner.epoch
@@ -110,9 +106,4 @@ SELECT e.chat_id, e.log_id, e.created_at
 FROM chat_events AS e
 JOIN unnest($1::uuid[], $2::bigint[]) AS wanted (chat_id, log_id)
   ON e.chat_id = wanted.chat_id AND e.log_id = wanted.log_id
-"""
-
-# The number is kefu's own, chosen once; it only has to differ from the schema migrations' lock.
-HOLD_DATABASE: Final = """
-SELECT pg_advisory_lock(7301553402)
 """

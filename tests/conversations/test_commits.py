@@ -38,11 +38,13 @@ async def test_nobody_hears_of_a_message_before_it_is_durable(shop: Shop) -> Non
 
 
 @pytest.mark.parametrize(
-    "error", [UNHEARD, JournalFull(), Fenced()], ids=lambda e: type(e).__name__
+    "errors",
+    [[UNHEARD], [JournalFull()], [Fenced(), Fenced()]],
+    ids=["unheard", "journal full", "fenced twice"],
 )
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_commit_that_fails_is_told_to_every_sender_and_to_nobody_else(
-    seed: int | None, error: Exception
+    seed: int | None, errors: list[Exception]
 ) -> None:
     async def scene(shop: Shop) -> None:
         ke, wang = shop.agent(), shop.customer()
@@ -51,7 +53,7 @@ def test_a_commit_that_fails_is_told_to_every_sender_and_to_nobody_else(
         await ke.accept(chat_id, wang)
         ke.line.frames.clear()
         wang.line.frames.clear()
-        shop.storage.faults.append(Fault(error))
+        shop.storage.faults += map(Fault, errors)
         wang.say("一")
         ke.say("二", wang)
         await settled()
@@ -63,6 +65,19 @@ def test_a_commit_that_fails_is_told_to_every_sender_and_to_nobody_else(
         assert shop.storage.said(chat_id) == []
 
     assert play(scene, seed).crashes == []
+
+
+@on_stage
+async def test_who_was_fenced_once_reads_anew_and_decides_again(shop: Shop) -> None:
+    ke, wang = shop.agent(), shop.customer()
+    await ke.connect()
+    chat_id = await wang.start()
+    await ke.accept(chat_id, wang)
+    shop.storage.faults.append(Fault(Fenced()))
+    wang.say("一")
+    await settled()
+    assert [receipt.seq for receipt in wang.line.heard("message_ack")] == [1]
+    assert len(shop.storage.said(chat_id)) == 1
 
 
 @on_stage

@@ -9,16 +9,16 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from kefu.cluster.placement import SLOT_COUNT, slot_of
+from kefu.cluster.store import claim
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Command
 from kefu.conversations.keys import Known, fingerprint
 from kefu.conversations.reads import ReadMarks
-from kefu.conversations.slots import slot_of
 from kefu.conversations.store import PostgresChats
 from kefu.conversations.turn import Step, Turn
 from kefu.storage.database import DatabasePool
 from kefu.storage.journal import Journal
-from kefu.storage.ownership import claim_slots
 from tests.conversations import cast
 
 TEAM = UUID(int=51)
@@ -37,7 +37,7 @@ class Writer:
         for command in commands:
             assert step.apply(command) is None
         turn.take(step)
-        slot = slot_of(cast.CUSTOMER.id)
+        slot = slot_of(str(cast.CUSTOMER.id))
         entry = turn.entry(slot, self._epochs[slot], ReadMarks())
         assert entry is not None
         await self._journal.append(entry)
@@ -55,7 +55,7 @@ async def chats(pool: DatabasePool) -> PostgresChats:
 @pytest.fixture
 async def writer(database: str, pool: DatabasePool) -> AsyncIterator[Writer]:
     connection = await asyncpg.connect(database)
-    epochs = await claim_slots(connection, "test")
+    epochs = await claim(connection, range(SLOT_COUNT), "test")
     await connection.close()
     journal = Journal(lambda: asyncpg.connect(database))
     async with anyio.create_task_group() as tasks:
@@ -184,3 +184,13 @@ async def test_a_customer_once_known_as_vip_stays_one_and_keeps_their_name(
     assert not await chats.save_customer(cast.CUSTOMER)
     assert await chats.save_customer(cast.CUSTOMER.as_vip(True))
     assert await chats.save_customer(replace(cast.CUSTOMER, name=None))
+
+
+async def test_heads_are_of_open_chats_alone(chats: PostgresChats, writer: Writer) -> None:
+    opened = await writer.write(None, cast.opening(wants_human=True))
+    mine, row = cast.CUSTOMER.id, (opened.chat_id, cast.CUSTOMER.id, None, "waiting", 0)
+
+    assert await chats.heads([mine], [], []) == [row]
+    assert await chats.heads([], [], [opened.chat_id]) == [row]
+    assert await chats.heads([mine], [], [opened.chat_id]) == [row]
+    assert await chats.heads([], [mine], []) == []

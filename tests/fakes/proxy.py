@@ -56,7 +56,11 @@ class Proxy:
         if self.is_refusing:
             back.transport.abort()
             return
-        server, forth = await self._connect()
+        try:
+            server, forth = await self._connect()
+        except OSError:  # nobody is there
+            back.transport.abort()
+            return
         self._writers |= {back, forth}
         try:
             async with asyncio.TaskGroup() as pumps:

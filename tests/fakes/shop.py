@@ -114,7 +114,15 @@ class Shop:
         return ConversationActor(UUID(key), world)
 
     def _agent(self, key: str) -> Actor[Any]:
-        world = AgentWorld(self.storage, self, self.clock, self.entropy, self._connections_of)
+        world = AgentWorld(
+            desks=self.storage,
+            publisher=self,
+            clock=self.clock,
+            entropy=self.entropy,
+            connections_of=self._connections_of,
+            is_living=lambda _connection_id: True,
+            epoch_of=lambda _slot: 1,
+        )
         return AgentActor(UUID(key), world)
 
     def _queue(self) -> Actor[Any]:

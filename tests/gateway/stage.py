@@ -60,6 +60,12 @@ async def passes(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+def is_empty(hub: Hub) -> bool:
+    """Whether nothing is left in it of anybody who was there."""
+    left, fresh = vars(hub), vars(Hub())
+    return all(left[name] == fresh[name] for name in fresh if name != "on_topic")
+
+
 class LoopClock:
     def now(self) -> datetime:
         return NOW + timedelta(seconds=self.monotonic())
@@ -158,6 +164,7 @@ class Stage:
             frame_rate=1000.0,
             frame_burst=1000.0,
             known_teams=self._known_teams,
+            connection_id=lambda: str(self.entropy.uuid()),
         )
         self.app = Socket(self.backstage, self.door())
         self.http = self.http_app()

@@ -5,7 +5,7 @@ import json
 from datetime import timedelta
 
 from kefu.gateway.sockets import Socket
-from tests.gateway.stage import Stage, no_task_left, passes, simulated
+from tests.gateway.stage import Stage, is_empty, no_task_left, passes, simulated
 
 
 def test_a_client_that_leaves_takes_everything_with_it() -> None:
@@ -22,7 +22,7 @@ def test_a_client_that_leaves_takes_everything_with_it() -> None:
                 await peer.leave()
                 stage.gate.set()
             await passes(1)
-        assert vars(stage.hub) == vars(type(stage.hub)())
+        assert is_empty(stage.hub)
         assert stage.open_count == 0
         sent = stage.gauge("kefu_frames_received_total", type="ping")
         assert sent == 200

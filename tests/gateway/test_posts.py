@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kefu.gateway import posts
 from kefu.gateway.limits import ASK_WITHIN_S
 from protocol.accounts import Agent
-from tests.gateway.stage import CHAT, NOW, Stage, no_task_left, passes, simulated
+from tests.gateway.stage import CHAT, NOW, Stage, is_empty, no_task_left, passes, simulated
 
 PATH = "/api/chat/frames"
 
@@ -31,7 +31,7 @@ def with_client(story: Callable[[Stage, httpx.AsyncClient], Coroutine[Any, Any, 
             with no_task_left():
                 await story(stage, client)
                 await passes(0.1)
-            assert vars(stage.hub) == vars(type(stage.hub)())
+            assert is_empty(stage.hub)
 
     simulated(run)
 

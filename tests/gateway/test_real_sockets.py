@@ -15,7 +15,7 @@ from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from kefu.gateway import outbox, server, serving, wire
+from kefu.gateway import listeners, outbox, server, serving, wire
 from protocol.server import Pong
 from tests.gateway.stage import NOW, Stage
 from tests.server import People
@@ -30,7 +30,7 @@ async def on_the_net(
     stop_within_s: float = 1,
 ) -> AsyncIterator[tuple[str, int]]:
     """The stage's gateway on a port of its own."""
-    listener = server.bind("127.0.0.1", 0)
+    listener = listeners.bind("127.0.0.1", 0)
     ready = anyio.Event()
 
     async def on_ready(_url: str) -> None:
@@ -145,12 +145,12 @@ async def test_a_dead_peer_is_found_by_its_missing_pong(monkeypatch: pytest.Monk
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has it")
 async def test_what_a_dead_peer_never_takes_ends_its_connection() -> None:
     """A stream has no pong: the system tells of what was not acknowledged for so long."""
-    with server.bind("127.0.0.1", 0) as listener, socket.socket() as peer:
+    with listeners.bind("127.0.0.1", 0) as listener, socket.socket() as peer:
         peer.connect(listener.getsockname())
         ours, _ = listener.accept()
         with ours:
             unheard_ms = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-    assert unheard_ms == server.HEARTBEAT_S * 1000
+    assert unheard_ms == listeners.HEARTBEAT_S * 1000
 
 
 async def test_it_serves_until_everybody_was_sent_away_or_a_second_signal_comes() -> None:

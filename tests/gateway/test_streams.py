@@ -10,7 +10,7 @@ from kefu.gateway.streams import HEARTBEAT_S
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import CloseCode
 from protocol.server import Pong
-from tests.gateway.stage import NOW, Stage, no_task_left, passes, simulated
+from tests.gateway.stage import NOW, Stage, is_empty, no_task_left, passes, simulated
 
 
 def test_it_greets_as_a_socket_does_and_leaves_nothing_when_the_client_goes() -> None:
@@ -26,7 +26,7 @@ def test_it_greets_as_a_socket_does_and_leaves_nothing_when_the_client_goes() ->
             for peer in peers:
                 await peer.leave()
             assert not peer.is_over, "to nobody no farewell is said"
-        assert vars(stage.hub) == vars(type(stage.hub)())
+        assert is_empty(stage.hub)
         assert stage.open_count == 0
 
     simulated(story)

@@ -23,10 +23,11 @@ from protocol.server import (
     Whispered,
 )
 from tests.simulation.chat_copy import ChatCopy
-from tests.simulation.client import Client
+from tests.simulation.client import Client, Sending
 from tests.simulation.customer import NOBODY
 from tests.simulation.rules import words
 
+ASK_AGAIN_S: Final = 2.0
 STATUSES: Final = ("online", "busy", "break", "offline", "online", "online")
 
 
@@ -44,6 +45,10 @@ class Feed:
         self.agents = {agent.agent_id: agent for agent in snapshot.agents}
         self.order = [item.chat_id for item in snapshot.waiting]
 
+    @property
+    def point(self) -> tuple[str, int]:
+        return (self.feed_id, self.feed_seq)
+
     def differs(self, other: "Feed") -> bool:
         return self.waiting != other.waiting or self.agents != other.agents
 
@@ -59,6 +64,10 @@ class Agent(Client):
         self._fresh = False
         self._replay: tuple[str, int] | None = None
         self._heard: dict[tuple[str, int], Any] = {}
+        self._asides: set[tuple[UUID, int]] = set()
+        """What colleagues said for the staff alone, as shown on the present connection."""
+        self._last_heard: tuple[str, int] | None = None
+        self._asked_feed_at = -ASK_AGAIN_S
 
     def is_mine(self, state: ChatState) -> bool:
         is_named = state.agent is not None and state.agent.id == self.person_id
@@ -78,12 +87,14 @@ class Agent(Client):
     def connect(self) -> None:
         self._fresh = False
         self._replay = None
+        self._asides.clear()
         super().connect()
 
     def hear(self, frame: Any) -> None:
         match frame:
             case QueueSnapshot(payload=snapshot):
                 self._take_snapshot(Feed(snapshot))
+                self._grab()
             case QueueUpdate(payload=change):
                 self._take_change(frame, change.feed_id, change.feed_seq)
             case AgentStatus(payload=change):
@@ -94,6 +105,8 @@ class Agent(Client):
                 self._help(call.chat_id)
             case TypingShown() | Read() | NoteAdded() | Whispered() if frame.reply_to is None:
                 self._overhear(frame)
+                if isinstance(frame, NoteAdded | Whispered):
+                    self._take_aside(frame.payload.chat_id, frame.payload.log_id)
             case _:
                 pass
 
@@ -102,6 +115,11 @@ class Agent(Client):
         chat_id = frame.payload.chat_id
         if not self.expects(chat_id):
             self.world.violate("I4", f"{self.name} heard {words(frame)} of {chat_id}")
+
+    def _take_aside(self, chat_id: UUID, log_id: int) -> None:
+        if (chat_id, log_id) in self._asides:
+            self.world.violate("I2", f"{self.name} was shown {log_id} of {chat_id} twice")
+        self._asides.add((chat_id, log_id))
 
     def expects(self, chat_id: UUID) -> bool:
         return chat_id in self.copies and self.copies[chat_id].is_followed
@@ -121,7 +139,8 @@ class Agent(Client):
         self.note("hear", "queue_snapshot", fresh.feed_seq)
         old = self.feed
         if self._fresh and old is not None and old.feed_id == fresh.feed_id:
-            if old.feed_seq != fresh.feed_seq or old.differs(fresh):
+            has_missed = fresh.feed_seq > old.feed_seq and self.world.node_count > 1
+            if not has_missed and (old.feed_seq != fresh.feed_seq or old.differs(fresh)):
                 self.world.violate("I13", f"{self.name}: the list it folded is not the fresh one")
         self.feed, self._fresh = fresh, True
 
@@ -132,16 +151,40 @@ class Agent(Client):
             self._take_replayed(frame, feed_id, feed_seq)
             return
         self._heard[feed_id, feed_seq] = frame
+        self._last_heard = (feed_id, feed_seq)
         if not self._fresh or feed is None:
             return
         if feed_id != feed.feed_id:  # the numbers began anew: only a snapshot helps
-            self._fresh = False
-            point = {"feed_id": feed.feed_id, "last_feed_seq": feed.feed_seq}
-            self.say("subscribe_queue", point)
-            return
-        if feed_seq != feed.feed_seq + 1:
+            self._ask_missing(feed)
+        elif feed_seq == feed.feed_seq + 1:
+            self._fold(feed, frame)
+        elif self.world.node_count == 1:  # nothing gets lost on the way there
             self.world.violate("I13", f"{self.name}: feed {feed_seq} after {feed.feed_seq}")
-        feed.feed_seq = feed_seq
+        elif feed_seq > feed.feed_seq:
+            self._ask_missing(feed)
+
+    def _ask_missing(self, feed: Feed) -> None:
+        """There is a hole, or another list: as the workbench does, ask for what is missing.
+
+        Where that is nothing, nothing comes.
+        """
+        if self.world.now - self._asked_feed_at < ASK_AGAIN_S:
+            return
+        self._asked_feed_at = self.world.now
+        payload = {"feed_id": feed.feed_id, "last_feed_seq": feed.feed_seq}
+        self.say("subscribe_queue", payload, is_answered=False)
+        self._replay = (self.last_frame_id, feed.feed_seq + 1)
+        self.world.later(ASK_AGAIN_S, self._ask_again, self.link)
+
+    def _ask_again(self, link: Any) -> None:
+        feed, last = self.feed, self._last_heard
+        if feed is None or last is None or link is not self.link:
+            return
+        if feed.feed_id != last[0] or feed.feed_seq < last[1]:
+            self._ask_missing(feed)
+
+    def _fold(self, feed: Feed, frame: Any) -> None:
+        feed.feed_seq = frame.payload.feed_seq
         if isinstance(frame, AgentStatus):
             feed.agents[frame.payload.agent.agent_id] = frame.payload.agent
         elif frame.payload.item is not None:
@@ -154,9 +197,25 @@ class Agent(Client):
             return
         expected = self._replay[1]
         heard = self._heard.get((feed_id, feed_seq))
-        if feed_seq != expected or (heard is not None and heard != replace(frame, reply_to=None)):
+        # between instances the question may be put, and answered, twice
+        is_out_of_turn = feed_seq != expected and self.world.node_count == 1
+        if is_out_of_turn or (heard is not None and heard != replace(frame, reply_to=None)):
             self.world.violate("I14", f"{self.name}: the feed went on at {feed_seq}")
-        self._replay = (frame.reply_to, expected + 1)
+        self._replay = (frame.reply_to, feed_seq + 1)
+        feed = self.feed
+        if feed is not None and self._fresh and (feed_id, feed_seq - 1) == feed.point:
+            self._fold(feed, frame)
+
+    def refused(self, sending: Sending) -> None:
+        """Whoever is in charge may speak, also while the chat is being passed on."""
+        chat_id = sending.payload["chat_id"]
+        is_mine = sending.charge is not None and sending.charge[:2] == (
+            "active",
+            str(self.person_id),
+        )
+        if is_mine and self.world.rules.charge_of(chat_id) == sending.charge:
+            told = f"{self.name} has {chat_id} and may not speak there: {sending.refused}"
+            self.world.violate("I16", told)
 
     # --- acting -----------------------------------------------------------------------------------
 
@@ -168,12 +227,23 @@ class Agent(Client):
         if self._offers and self.random.random() < 0.5:
             answer = {"request_id": self._offers.pop(0), "accept": self.random.random() < 0.7}
             self.say("respond_transfer", answer)
-        elif self.feed is not None and self.feed.waiting and self.random.random() < 0.4:
+        elif self.feed is not None and self.feed.waiting and self._wants_more():
             self._accept(self.random.choice(list(self.feed.waiting)[:3]))
         elif self.chats and self.random.random() < 0.85:
             self._serve(self.random.choice(self.chats), self.random.random())
         else:
             self._look_around(self.random.random())
+
+    def _wants_more(self) -> bool:
+        is_idle = self.world.cluster_climate.is_scarce and not self.chats
+        return self.random.random() < (0.9 if is_idle else 0.4)
+
+    def _grab(self) -> None:
+        """Where places are scarce, who comes back with none of theirs takes one at once."""
+        climate, feed = self.world.cluster_climate, self.feed
+        is_eager = climate.is_scarce and not (self.chats or self.world.is_calm or self.asked)
+        if is_eager and feed is not None and feed.waiting:
+            self._accept(self.random.choice(list(feed.waiting)))
 
     def _serve(self, chat: ChatCopy, chance: float) -> None:
         named = {"chat_id": chat.chat_id}
@@ -211,6 +281,9 @@ class Agent(Client):
             "note": self._aside(chat.chat_id),
         }
         self.say("transfer_chat", payload)
+        if self.random.random() < 0.5:  # a last word, that may come too late
+            canary = self.world.canary_of(chat.chat_id)
+            self.send(f"{self.name} {len(self.sendings) + 1} {canary}", chat.chat_id)
 
     def _look_around(self, chance: float) -> None:
         if chance < 0.35:
@@ -236,6 +309,7 @@ class Agent(Client):
 
     def _accept(self, chat_id: UUID) -> None:
         self.say("accept_chat", {"chat_id": chat_id}, then=self._taken(chat_id))
+        self.world.storms.accepting(self, chat_id)
 
     def _taken(self, chat_id: UUID) -> Any:
         def then(frame: Any) -> None:

@@ -254,39 +254,39 @@ class Bug(NamedTuple):
     """Which rules may notice it first."""
 
 
-def _bug(plant: Callable[[], list[Patch]], *rules: str) -> tuple[str, Bug]:
+def bug(plant: Callable[[], list[Patch]], *rules: str) -> tuple[str, Bug]:
     return plant.__name__.replace("_", "-"), Bug(plant, frozenset(rules))
 
 
 BUGS: Final = dict(
     (
-        _bug(ack_before_commit, "I1"),
-        _bug(lost_reply_taken_for_a_commit, "I1"),
-        _bug(dedupe_only_in_memory, "I2"),
-        _bug(seq_from_a_clock, "I3"),
-        _bug(resume_off_by_one, "I14"),
-        _bug(no_gap_fill, "I14"),
-        _bug(capacity_check_then_act, "I10"),
-        _bug(place_leak, "I9"),
-        _bug(queue_leak, "I9"),
-        _bug(feed_off_by_one, "I14"),
-        _bug(note_to_the_customer, "I4"),
-        _bug(whisper_to_the_customer, "I4"),
-        _bug(note_in_the_status, "I4"),
-        _bug(watched_before_it_is_put_down, "I4"),
-        _bug(watched_for_ever, "I4"),
-        _bug(watch_in_the_agents_numbers, "I3"),
-        _bug(fan_out_by_a_short_key, "I4"),
-        _bug(bot_not_stopped_by_a_takeover, "I8"),
-        _bug(accept_of_what_is_taken, "I6"),
+        bug(ack_before_commit, "I1"),
+        bug(lost_reply_taken_for_a_commit, "I1"),
+        bug(dedupe_only_in_memory, "I2"),
+        bug(seq_from_a_clock, "I3"),
+        bug(resume_off_by_one, "I14"),
+        bug(no_gap_fill, "I14"),
+        bug(capacity_check_then_act, "I10"),
+        bug(place_leak, "I9"),
+        bug(queue_leak, "I9"),
+        bug(feed_off_by_one, "I14"),
+        bug(note_to_the_customer, "I4"),
+        bug(whisper_to_the_customer, "I4"),
+        bug(note_in_the_status, "I4"),
+        bug(watched_before_it_is_put_down, "I4"),
+        bug(watched_for_ever, "I4"),
+        bug(watch_in_the_agents_numbers, "I3"),
+        bug(fan_out_by_a_short_key, "I4"),
+        bug(bot_not_stopped_by_a_takeover, "I8"),
+        bug(accept_of_what_is_taken, "I6"),
     )
 )
 
 
 @contextmanager
-def planted(name: str | None) -> Iterator[None]:
+def planted(bug: Bug | None) -> Iterator[None]:
     """Plant the bug for as long as the block lasts; None plants nothing."""
     with ExitStack() as stack:
-        for each in BUGS[name].plant() if name is not None else ():
+        for each in bug.plant() if bug is not None else ():
             stack.enter_context(each)
         yield

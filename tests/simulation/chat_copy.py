@@ -15,8 +15,12 @@ class OutOfTurn(Exception):
 
 
 class ChatCopy:
-    def __init__(self, chat_id: UUID) -> None:
+    """`may_lag`: with several instances the first status of a connection may be one that was under
+    way already, older than what another connection was shown. What follows it comes again."""
+
+    def __init__(self, chat_id: UUID, *, may_lag: bool = False) -> None:
         self.chat_id = chat_id
+        self.may_lag = may_lag
         self.state: ChatState | None = None
         self.have = 0
         self.message_ids: dict[int, UUID] = {}
@@ -53,7 +57,7 @@ class ChatCopy:
         if self.is_followed:
             if state.last_seq > self._live:
                 raise OutOfTurn(f"a status at {state.last_seq}, messages only up to {self._live}")
-        elif state.last_seq < self.have:
+        elif state.last_seq < self.have and not self.may_lag:
             raise OutOfTurn(f"the chat has {state.last_seq} messages, {self.have} were seen")
         elif follows:
             self.is_followed = True

@@ -36,6 +36,8 @@ class Sending:
         self.receipt: tuple[UUID, int, UUID] | None = None
         self.refused: ErrorCode | None = None
         self.attempts = 0
+        self.charge: tuple[str, str | None, int] | None = None
+        """How the chat stood, durably, when it was said last."""
         self.place = (0, 0)
         """Which connection it went out on, and as the how-manieth frame."""
 
@@ -91,6 +93,9 @@ class Client:
 
     def hear(self, frame: Any) -> None:
         """A frame that is not about messages."""
+
+    def refused(self, sending: Sending) -> None:
+        """A message that is not to be sent again."""
 
     # --- the connection ---------------------------------------------------------------------------
 
@@ -213,6 +218,7 @@ class Client:
         if self.link is None:
             return
         sending.attempts += 1
+        sending.charge = self.world.rules.charge_of(sending.payload.get("chat_id"))
         self.note("invoke", "send_message", sending.key, *sending.payload.values())
         self.say("send_message", sending.payload, then=lambda frame: self._sent(sending, frame))
         sending.place = (self._connection_count, self._frame_count)
@@ -227,11 +233,13 @@ class Client:
         fault = frame.payload
         self.note("fail", "send_message", sending.key, fault.code.value)
         if fault.code in TRY_AGAIN:
+            sending.attempts += 1  # what comes behind it may be written before it
             pause_s = (fault.retry_after_s or 0.5) * self.random.uniform(1.0, 2.0)
             link = self.link
             self.world.later(pause_s, lambda: self._retry(sending, link))
         else:
             sending.refused = fault.code
+            self.refused(sending)
             del self.pending[sending.key]
 
     def _retry(self, sending: Sending, link: Link | None) -> None:
@@ -253,7 +261,23 @@ class Client:
                 self._check(lambda: copy.take_answer(frame.payload))
 
         self.say("resume", payload, then=then)
-        self.say("ping", then=lambda _pong: self._resumed(copy, answers))
+        self._ping_behind(copy, answers)
+
+    def _ping_behind(self, copy: ChatCopy, answers: list[Any]) -> None:
+        """One that is refused, at once and before its turn, says nothing of what is before it."""
+        link = self.link
+
+        def again() -> None:
+            if link is self.link:
+                self._ping_behind(copy, answers)
+
+        def then(answer: Any) -> None:
+            if isinstance(answer, Error):
+                self.world.later(1.0, again)
+            else:
+                self._resumed(copy, answers)
+
+        self.say("ping", then=then)
 
     def _resume_refused(self, copy: ChatCopy, frame: Any) -> None:
         copy.is_asked = False
@@ -335,7 +359,8 @@ class Client:
     def _copy(self, chat_id: UUID) -> ChatCopy:
         copy = self.copies.get(chat_id)
         if copy is None:
-            copy = self.copies[chat_id] = ChatCopy(chat_id)
+            may_lag = self.world.node_count > 1
+            copy = self.copies[chat_id] = ChatCopy(chat_id, may_lag=may_lag)
         return copy
 
     def _check(self, take: Callable[[], object]) -> None:

@@ -1,7 +1,7 @@
 """One incarnation of a kefu server, joined as kefu/app.py joins it; only its edges are simulated.
 
-Real: actors, rules, journal, stores down to the connection, gateway up to ASGI. Left out: HTTP,
-sign-in (a token is a name here), Redis.
+Real: actors, rules, journal, stores down to the connection, the cluster down to its bus, directory
+and claims, gateway up to ASGI. Left out: HTTP, sign-in (a token is a name here).
 """
 
 import asyncio
@@ -19,6 +19,12 @@ from kefu.agents.accounts import Accounts
 from kefu.agents.actor import AgentActor
 from kefu.agents.desks import PostgresDesks
 from kefu.agents.tokens import AgentIdentity, CustomerIdentity, Tokens
+from kefu.cluster.bridge import SEPARATOR
+from kefu.cluster.cluster import Cluster
+from kefu.cluster.codec import Codec
+from kefu.cluster.placement import slot_of
+from kefu.cluster.ports import Member
+from kefu.cluster.store import PostgresClaims
 from kefu.conversations import cleanup
 from kefu.conversations import messages as conversations
 from kefu.conversations import ports as conversation_ports
@@ -26,26 +32,38 @@ from kefu.conversations.actor import ConversationActor
 from kefu.conversations.announce import waiting_of
 from kefu.conversations.cleanup import Cleanup
 from kefu.conversations.store import PostgresChats
-from kefu.delivery import agent_of, agent_topic, customer_topic
+from kefu.delivery import Origin, agent_of, agent_topic, customer_topic
 from kefu.dispatch import actor as dispatch_actor
 from kefu.dispatch import messages as dispatch
+from kefu.gateway.drain import Drain
+from kefu.gateway.heads import Heads
 from kefu.gateway.hub import Hub
 from kefu.gateway.metrics import Metrics
 from kefu.gateway.ports import Backstage
 from kefu.gateway.sockets import Door, Socket
-from kefu.storage import ownership
-from kefu.storage.database import CONNECT_LIMIT_S, DatabasePool
+from kefu.membership import KINDS, RETRY_AFTER_S, instance_of
+from kefu.storage.database import DatabasePool
 from kefu.storage.journal import Connection as JournalConnection
 from kefu.storage.journal import Journal
+from protocol.codes import ERRORS, ErrorCode
+from protocol.server import Error, Fault
 from tests.fakes.entropy import SeededEntropy
 from tests.simulation.loop import Process
 from tests.simulation.network import Network
 from tests.simulation.postgres import Pool, Postgres
+from tests.simulation.redis import Redis, SimulatedBus, SimulatedDirectory
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 STOP_WITHIN_S = 15.0
 FRAME_RATE, FRAME_BURST = 20.0, 60.0
 SILENT_S, CLEANUP_EVERY_S = 6.0, 3.0  # nobody lives through the real half hour
+READY_WITHIN_S = 15.0
+HAND_OVER_WITHIN_S = 3.0
+DRAIN_WINDOW_S = 2.0
+
+
+class NotReady(Exception):
+    """Redis did not answer in time: the process ends, and is started again."""
 
 
 class _NoTrail:
@@ -71,6 +89,7 @@ class Surroundings(Protocol):
     """What every incarnation finds in the world."""
 
     postgres: Postgres
+    redis: Redis
     network: Network
     clock: LoopClock
     entropy: SeededEntropy
@@ -87,7 +106,9 @@ class Instance:
     def __init__(self, process: Process, around: Surroundings) -> None:
         self.process = process
         self.is_open = False
+        self.is_leaving = False
         self.hub = Hub()
+        self.cluster: Cluster
         self.router: Router
         self.chat: ASGIApp
         self.workbench: ASGIApp
@@ -98,36 +119,88 @@ class Instance:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Claim, serve, drain. Raises OSError and the like when the database is not there."""
+        """Join, serve, leave. Raises OSError and the like when the stores are not there."""
         around, process = self._around, self.process
         pool = cast(DatabasePool, Pool(around.postgres, process))
-        async with asyncio.timeout(CONNECT_LIMIT_S):
-            owner = cast(JournalConnection, await around.postgres.connect(process))
-        epochs = await ownership.claim_slots(owner, process.name)
+        chats = PostgresChats(pool)
+        heads = Heads(self.hub, chats, lambda: len(self.cluster.slots.members) > 1)
+        self.cluster = self._make_cluster(PostgresClaims(pool), heads)
 
         async def connect() -> JournalConnection:
             return cast(JournalConnection, await around.postgres.connect(process))
 
-        journal = Journal(connect, on_commit=around.metrics.note_commit)
-        chats = PostgresChats(pool)
+        journal = Journal(
+            connect, on_commit=around.metrics.note_commit, on_doubt=self.cluster.slots.doubt
+        )
+        world = conversation_ports.World(
+            chats=chats,
+            journal=journal,
+            publisher=self.cluster.bridge,
+            clock=around.clock,
+            entropy=around.entropy,
+            epoch_of=self.cluster.slots.epoch_of,
+            is_bot_ready=lambda: around.is_bot_ready,
+        )
+        drain = Drain(self.hub, around.entropy, DRAIN_WINDOW_S)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(journal.run)
-            world = conversation_ports.World(
-                chats=chats,
-                journal=journal,
-                publisher=self.hub,
-                clock=around.clock,
-                entropy=around.entropy,
-                epoch_of=epochs.__getitem__,
-                is_bot_ready=lambda: around.is_bot_ready,
-            )
+            tasks.start_soon(heads.run)
             async with self._make_router(world, pool, chats) as self.router:
-                self.router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
+                self.cluster.attach(self.router)
+                tasks.start_soon(self.cluster.run)
+                if not await self.cluster.slots.ready(within_s=READY_WITHIN_S):
+                    raise NotReady
                 tasks.start_soon(self._make_cleanup(chats).run)
-                self._open_sockets(chats)
+                self._open_sockets(chats, drain)
                 await self._stopping.wait()
-                await self._shut_sockets()
+                await self._leave(drain)
             tasks.cancel_scope.cancel()
+        with anyio.move_on_after(1.0):
+            await self.cluster.slots.resign()
+
+    async def _leave(self, drain: Drain) -> None:
+        self.is_leaving = True
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(drain.run)
+            await self.cluster.drain(within_s=HAND_OVER_WITHIN_S)
+        await self._shut_sockets()
+
+    def _make_cluster(self, claims: PostgresClaims, heads: Heads) -> Cluster:
+        """As kefu/membership.py does, but for the parts of the world."""
+        redis, process, clock = self._around.redis, self.process, self._around.clock
+
+        def undelivered(message: object) -> None:
+            origin: Origin | None = getattr(message, "origin", None)
+            if origin is not None:
+                fault = Fault(
+                    ErrorCode.OVERLOADED,
+                    ERRORS[ErrorCode.OVERLOADED].sentence,
+                    getattr(message, "chat_id", None),
+                    RETRY_AFTER_S,
+                )
+                cluster.bridge.reply(origin, Error(fault, clock.now(), origin.frame_id))
+
+        def changed(slots: frozenset[int]) -> None:
+            if slot_of(dispatch.MAIN) in slots:
+                self.router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
+            if slots:
+                heads.look_now()
+
+        cluster = Cluster(
+            process.name,
+            Member(process.name),
+            bus=SimulatedBus(redis, process),
+            directory=SimulatedDirectory(redis, process),
+            claims=claims,
+            prefix="kefu:",
+            audience=self.hub,
+            codec=Codec(KINDS),
+            on_undelivered=undelivered,
+            on_changed=changed,
+            on_missed=heads.look_now,
+        )
+        self.hub.on_topic = lambda topic, is_on: cluster.bridge.listening(topic, is_on=is_on)
+        return cluster
 
     def _make_router(
         self, world: conversation_ports.World, pool: DatabasePool, chats: PostgresChats
@@ -135,42 +208,54 @@ class Instance:
         async def load_waiting() -> list[dispatch.Waiting]:
             return [waiting_of(chat) for chat in await chats.waiting()]
 
-        clock, entropy = world.clock, world.entropy
         desks = agent_ports.World(
-            PostgresDesks(pool, chats.active, _NoTrail()),
-            self.hub,
-            clock,
-            entropy,
-            self._connections_of,
+            desks=PostgresDesks(pool, chats.active, _NoTrail()),
+            publisher=world.publisher,
+            clock=world.clock,
+            entropy=world.entropy,
+            connections_of=self._connections_of,
+            is_living=lambda id: instance_of(id) in self.cluster.slots.members,
+            epoch_of=world.epoch_of,
         )
-        queue = dispatch_actor.World(load_waiting, self.hub, clock, entropy, self._agents_here)
+        queue = dispatch_actor.World(
+            load_waiting, world.publisher, world.clock, world.entropy, self._agents_here
+        )
         kinds = (
             Kind(conversations.KIND, lambda key: ConversationActor(UUID(key), world)),
             Kind(agents.KIND, lambda key: AgentActor(UUID(key), desks)),
             Kind(dispatch.KIND, lambda _key: dispatch_actor.QueueActor(queue)),
         )
-        return Router(kinds, random=entropy.random, on_crash=self._around.actor_failed)
+        return Router(
+            kinds,
+            random=world.entropy.random,
+            on_crash=self._around.actor_failed,
+            transport=self.cluster.transport,
+        )
 
     def _connections_of(self, agent_id: UUID) -> list[str]:
         topic = agent_topic(agent_id)
         return [listener.id for listener in self.hub if topic in listener.topics]
 
     def _agents_here(self) -> list[UUID]:
-        topics = {topic for listener in self.hub for topic in listener.topics}
+        topics = {*self.hub.topics(), *self.cluster.bridge.topics()}
         return sorted(id for topic in topics if (id := agent_of(topic)) is not None)
 
     def _make_cleanup(self, chats: PostgresChats) -> Cleanup:
+        def is_here(customer_id: UUID) -> bool:
+            topic = customer_topic(customer_id)
+            return self.hub.count(topic) > 0 or self.cluster.bridge.is_heard(topic)
+
         around = cleanup.World(
             chats=chats,
             clock=self._around.clock,
-            is_here=lambda customer_id: self.hub.count(customer_topic(customer_id)) > 0,
+            is_here=is_here,
             tell=lambda customer_id, message: self.router.ref(
                 conversations.KIND, str(customer_id)
             ).tell(message),
         )
         return Cleanup(around, timeout_s=SILENT_S, every_s=CLEANUP_EVERY_S)
 
-    def _open_sockets(self, chats: PostgresChats) -> None:
+    def _open_sockets(self, chats: PostgresChats, drain: Drain) -> None:
         around = self._around
         backstage = Backstage(
             hub=self.hub,
@@ -181,6 +266,7 @@ class Instance:
             frame_rate=FRAME_RATE,
             frame_burst=FRAME_BURST,
             known_teams=_no_teams,
+            connection_id=lambda: f"{self.process.name}{SEPARATOR}{around.entropy.uuid()}",
         )
         door = Door(
             accounts=cast(Accounts, _Gate(around.identities)),
@@ -190,6 +276,7 @@ class Instance:
             allowed_origins=frozenset(),
             max_connections=10_000,
             max_connections_per_person=20,
+            drain=drain,
         )
         self.chat = Socket(backstage, door)
         self.workbench = Socket(backstage, door, is_workbench=True)

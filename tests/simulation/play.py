@@ -6,22 +6,28 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, NamedTuple
+from unittest.mock import patch
+
+from anyio._backends._asyncio import CancelScope
 
 from kefu.gateway.metrics import Metrics
 from tests.simulation.history import History
 from tests.simulation.judge import judge, judge_positions
-from tests.simulation.loop import MortalLoop
+from tests.simulation.loop import MortalLoop, hash_of_scope
 from tests.simulation.world import World, is_injected
 
 MESSAGES: Final = 1000
 STORM_UP_TO_S: Final = 900.0
 CONVERGE_S: Final = 30.0
 TIDY_S: Final = 10.0
+SETTLE_S: Final = 2.0
 
 
 class Outcome(NamedTuple):
     seed: int
+    nodes: int
     violations: list[tuple[str, str]]
     history: History
     said: int
@@ -36,24 +42,30 @@ class Outcome(NamedTuple):
     def __str__(self) -> str:
         """What a failing test says; the command shows everything."""
         broken = "; ".join(f"{rule}: {sentence}" for rule, sentence in self.violations[:3])
-        return f"{broken or 'nothing broken'}\n  python -m tests.simulation --seed {self.seed}"
+        replay = f"python -m tests.simulation --seed {self.seed}"
+        if self.nodes > 1:
+            replay += f" --nodes {self.nodes}"
+        return f"{broken or 'nothing broken'}\n  {replay}"
 
 
-def play(seed: int, message_count: int = MESSAGES, *, is_late: bool = False) -> Outcome:
-    """Always the same for the same seed and the same program.
+def play(
+    seed: int, message_count: int = MESSAGES, *, nodes: int = 1, is_late: bool = False
+) -> Outcome:
+    """Always the same for the same seed, the same number of nodes and the same program.
 
     `is_late`: a statement given up for lost may still take effect seconds later.
     """
     loop = MortalLoop(seed)
     gc.disable()  # nearly all lives as long as the run, and looking for the rest costs a fifth
     try:
-        with warnings.catch_warnings(), _listening() as logged:
+        with (
+            warnings.catch_warnings(),
+            patch.object(CancelScope, "__hash__", hash_of_scope),
+            _listening() as logged,
+        ):
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                outcome = runner.run(
-                    _play(
-                        lambda: World(seed, message_count, loop, Metrics(), is_late=is_late), logged
-                    )
-                )
+                make = partial(World, seed, message_count, loop, node_count=nodes, is_late=is_late)
+                outcome = runner.run(_play(lambda: make(Metrics()), logged))
                 # what the dead had begun and never came to is no news
                 warnings.simplefilter("ignore", RuntimeWarning)
                 loop.unwind()
@@ -81,6 +93,7 @@ async def _play(make: Callable[[], World], logged: list[logging.LogRecord]) -> O
     written = sum(len(messages) for messages in world.tables.messages.values())
     return Outcome(
         seed=world.seed,
+        nodes=world.node_count,
         violations=world.violations,
         history=world.history,
         said=world.said,
@@ -94,6 +107,8 @@ async def _play(make: Callable[[], World], logged: list[logging.LogRecord]) -> O
 async def _calm(world: World) -> None:
     world.note("weather", "info", "calm")
     world.weather.calm()
+    world.redis.calm()
+    world.nodes.wake_all()
     for link in world.network.links:
         link.go_on()
     await _pass(world, CONVERGE_S)
@@ -105,6 +120,8 @@ async def _calm(world: World) -> None:
         judge_positions(world)
         world.is_tidying = True
         await _pass(world, TIDY_S)
+        world.is_tidying = False
+        await _pass(world, SETTLE_S)
         judge(world)
 
 

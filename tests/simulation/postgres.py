@@ -81,6 +81,7 @@ class _Statement:
             return
         if self._connection.process.is_dead and not postgres.weather.survives():
             return
+        postgres.tables.writer = self._connection.process.name
         try:
             self._rows = STATEMENTS[self._query](postgres.tables, self._args)
         except asyncpg.PostgresError as error:

@@ -3,7 +3,7 @@
 A chat's life is told again here by a table of its own: the program's rules are not asked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -57,7 +57,7 @@ class Life:
 
     __slots__ = (
         *("agent_id", "customer_id", "log_id", "seq", "status", "statuses", "stirred_at"),
-        *("takers", "helpers", "unseen_id", "watchers"),
+        *("takers", "helpers", "unseen_id", "watchers", "epoch", "change_count"),
     )
 
     def __init__(self, customer_id: UUID) -> None:
@@ -72,6 +72,9 @@ class Life:
         self.helpers: set[str] = set()
         self.watchers: set[str] = set()
         self.unseen_id = 0
+        self.epoch = 0
+        self.change_count = 0
+        """How often whoever is in charge changed, or the status."""
         self.stirred_at: Any = None
         """When a word, the start or an agent came last."""
 
@@ -85,8 +88,27 @@ class Rules:
         """(sender, client_message_id) to its place in the order of durability."""
         self.tables: Tables
         self._violate = violate
+        self._claimants: dict[tuple[int, int], str] = {}
+        """(slot, epoch) to whoever raised the epoch to that."""
 
     # --- commits ----------------------------------------------------------------------------------
+
+    def claimed(self, slots: Sequence[int], instance: str) -> None:
+        """The epochs of these slots were raised by that instance."""
+        for slot in slots:
+            self._claimants[slot, self.tables.epochs[slot]] = instance
+
+    def _check_owner(self, life: Life, row: Columns) -> None:
+        """Each epoch has one writer, and who was replaced writes no more."""
+        slot, epoch, writer = row["slot"], row["epoch"], self.tables.writer
+        if epoch != self.tables.epochs[slot]:
+            self._violate("I5", f"{writer} wrote under epoch {epoch} of slot {slot}, which is over")
+        claimant = self._claimants.get((slot, epoch))
+        if claimant != writer:
+            self._violate("I5", f"{writer} wrote under epoch {epoch} of {slot}, of {claimant}")
+        if epoch < life.epoch:
+            self._violate("I5", f"{row['chat_id']}: epoch {epoch} after {life.epoch}")
+        life.epoch = epoch
 
     def committed(
         self, chats: list[Columns], messages: list[Columns], events: list[Columns]
@@ -115,6 +137,7 @@ class Rules:
 
     def _live(self, life: Life, event: Columns) -> None:
         kind, chat_id = event["kind"], event["chat_id"]
+        self._check_owner(life, event)
         if kind in UNSEEN:
             expected = life.unseen_id = life.unseen_id - 1
         else:
@@ -145,6 +168,8 @@ class Rules:
             life.takers.add(agent_id)
         elif leads_to is not None:
             life.agent_id = None
+        if kind in LIFE and (leads_to is not None or kind == "Transferred"):
+            life.change_count += 1
         life.status = leads_to or life.status
         life.statuses.add(life.status)
 
@@ -168,6 +193,7 @@ class Rules:
     def _speak(self, life: Life, message: Columns, stages: list[tuple[str, str | None]]) -> None:
         """Within one commit the order of words and events is not told: any stage may fit."""
         chat_id, sender_type = message["chat_id"], message["sender_type"]
+        self._check_owner(life, message)
         if message["seq"] != life.seq + 1:
             self._violate("I3", f"{chat_id}: seq {message['seq']} after {life.seq}")
         life.seq = message["seq"]
@@ -177,7 +203,9 @@ class Rules:
             rule = "I8" if sender_type == "ai" else "I7"
             self._violate(rule, f"{sender_type} spoke in {chat_id} while it was {stages[0][0]}")
         if sender_type == "agent" and str(message["sender_id"]) not in fitting:
-            self._violate("I4", f"an agent spoke in {chat_id} without being in charge")
+            was_theirs = str(message["sender_id"]) in life.takers
+            told = f"an agent spoke in {chat_id} without being in charge"
+            self._violate("I16" if was_theirs else "I4", told)
         if sender_type == "customer" and message["sender_id"] != life.customer_id:
             self._violate("I4", f"a stranger spoke in {chat_id}")
         if message["client_message_id"] is not None:
@@ -246,6 +274,11 @@ class Rules:
         life = self.lives[chat_id]
         if agent_id not in life.takers | life.helpers | life.watchers:
             self._violate("I4", f"{agent_id} was sent {words(frame)} of {chat_id}")
+
+    def charge_of(self, chat_id: UUID | None) -> tuple[str, str | None, int] | None:
+        """Status, agent in charge and how often that changed; None for an unknown chat."""
+        life = self.lives.get(chat_id) if chat_id is not None else None
+        return None if life is None else (life.status, life.agent_id, life.change_count)
 
     def check_taken(self, agent_id: UUID, chat_id: UUID) -> None:
         """An agent was told that the chat is theirs."""

@@ -1,7 +1,7 @@
 """Plays many seeds, on two processors where there are two."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tests.simulation.findings import known
 from tests.simulation.play import MESSAGES, play
 
+CLUSTER_MESSAGES = 250
 PROCESSES = min(2, os.cpu_count() or 1)
 
 
@@ -25,8 +26,8 @@ class Report(NamedTuple):
     """Frames customers were sent, as JSON and as MessagePack; words agents were, for them alone."""
 
 
-def report(seed: int, message_count: int = MESSAGES) -> Report:
-    outcome = play(seed, message_count)
+def report(seed: int, message_count: int = MESSAGES, nodes: int = 1) -> Report:
+    outcome = play(seed, message_count, nodes=nodes)
     broken = str(outcome) if outcome.violations else None
     shown = tuple(outcome.shown.get(what, 0) for what in ("str", "bytes", "secrets"))
     found = known(outcome.violations)
@@ -40,6 +41,20 @@ def players() -> Iterator[ProcessPoolExecutor]:
         yield executor
 
 
-def search(executor: ProcessPoolExecutor, seeds: Sequence[int]) -> list[Report]:
+def report_cluster(seed: int) -> Report:
+    """Between two and five nodes."""
+    return report(seed, CLUSTER_MESSAGES, nodes_of(seed))
+
+
+def nodes_of(seed: int) -> int:
+    """How many instances a seed begins with in the tests of several."""
+    return 2 + seed % 4
+
+
+def search(
+    executor: ProcessPoolExecutor,
+    seeds: Sequence[int],
+    report: Callable[[int], Report] = report,
+) -> list[Report]:
     """In the order of the seeds."""
     return list(executor.map(report, seeds, chunksize=max(1, len(seeds) // (2 * PROCESSES))))

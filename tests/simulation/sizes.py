@@ -9,7 +9,6 @@ from kefu.dispatch.actor import QueueActor
 from kefu.gateway.connection import Connection
 from kefu.gateway.limits import INBOX_FRAMES, OUTBOX_FRAMES
 from tests.simulation.instance import Instance
-from tests.simulation.loop import MortalLoop
 
 MAILBOXES: Final = {
     "conversation": ConversationActor.mailbox_limit,
@@ -20,7 +19,7 @@ TASKS_OF_A_CONNECTION: Final = 4
 TASKS_OF_AN_INSTANCE: Final = LINGERING_LIMIT + 64
 
 
-def size_of(instance: Instance, loop: MortalLoop) -> str | None:
+def size_of(instance: Instance) -> str | None:
     """A sentence about the first bound that is exceeded; None when all is well."""
     for kind in instance.router.tree().children:
         if kind.depth_max > MAILBOXES[kind.kind]:
@@ -31,7 +30,7 @@ def size_of(instance: Instance, loop: MortalLoop) -> str | None:
             if too_large is not None:
                 return f"{listener.role.person}: {too_large}"
     limit = TASKS_OF_AN_INSTANCE + TASKS_OF_A_CONNECTION * len(instance.hub)
-    count = len(loop.living)
+    count = instance.process.task_count
     return f"{count} tasks for {len(instance.hub)} connections" if count > limit else None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kefu.agents import store as agents
+from kefu.cluster import store as cluster
 from kefu.conversations import store as conversations
 from kefu.storage import journal_sql
 from tests.simulation.tables import Row, Tables
@@ -12,8 +13,22 @@ Statement = Callable[[Tables, Sequence[Any]], list[Row]]
 
 
 def _claim(tables: Tables, args: Sequence[Any]) -> list[Row]:
-    tables.epochs = [epoch + 1 for epoch in tables.epochs]
-    return [Row({"slot": slot, "epoch": epoch}) for slot, epoch in enumerate(tables.epochs)]
+    slots, instance = args
+    return _raise_epochs(tables, slots, instance)
+
+
+def _renew(tables: Tables, args: Sequence[Any]) -> list[Row]:
+    slots, epochs, instance = args
+    held = zip(slots, epochs, strict=True)
+    still = [slot for slot, epoch in held if tables.epochs[slot] == epoch]
+    return _raise_epochs(tables, still, instance)
+
+
+def _raise_epochs(tables: Tables, slots: Sequence[int], instance: str) -> list[Row]:
+    for slot in slots:
+        tables.epochs[slot] += 1
+    tables.on_claim(slots, instance)
+    return [Row({"slot": slot, "epoch": tables.epochs[slot]}) for slot in slots]
 
 
 def _find_messages(tables: Tables, args: Sequence[Any]) -> list[Row]:
@@ -64,6 +79,18 @@ def _silent(tables: Tables, args: Sequence[Any]) -> list[Row]:
     return [
         Row({"seq": tables.head(row["id"]), **{name: row[name] for name in names}})
         for row in rows[:limit]
+    ]
+
+
+def _heads(tables: Tables, args: Sequence[Any]) -> list[Row]:
+    customers, agents, ids = map(set, args)
+    names = ("id", "customer_id", "agent_id", "status")
+    return [
+        Row({**{name: row[name] for name in names}, "seq": tables.head(row["id"])})
+        for row in tables.chats.values()
+        if (row["customer_id"] in customers and row["status"] != "ended")
+        or (row["agent_id"] in agents and row["status"] == "active")
+        or (row["id"] in ids and row["status"] != "ended")
     ]
 
 
@@ -125,7 +152,8 @@ def _save_status(tables: Tables, args: Sequence[Any]) -> list[Row]:
 
 
 STATEMENTS: dict[str, Statement] = {
-    journal_sql.CLAIM: _claim,
+    cluster.CLAIM: _claim,
+    cluster.RENEW: _renew,
     journal_sql.WRITE: Tables.write,
     journal_sql.FIND_MESSAGES: _find_messages,
     journal_sql.FIND_EVENTS: _find_events,
@@ -134,6 +162,7 @@ STATEMENTS: dict[str, Statement] = {
     conversations.WAITING_CHATS: _waiting,
     conversations.ACTIVE_CHATS: _active,
     conversations.SILENT_CHATS: _silent,
+    conversations.HEADS: _heads,
     conversations.CHAT_OWNER: _owner,
     conversations.RECENT_KEYS: _recent_keys,
     conversations.SENT_UNDER_KEY: _sent,

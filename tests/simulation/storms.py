@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from tests.simulation.weather import Trouble
 
 if TYPE_CHECKING:
+    from tests.simulation.agent import Agent
     from tests.simulation.world import World
 
 TROUBLES: Final[tuple[Trouble, ...]] = ("slow", "down", "hang", "full")
 LASTING_S: Final = (0.2, 1.0, 4.0, 9.0)
 HALF_OPEN_S: Final = 55.0
+PAUSES_S: Final = ((0.05, 1.0), (1.0, 3.5), (3.0, 12.0))
+AWAY_S: Final = (0.3, 1.0, 3.0, 8.0)
 
 
 class Storms:
@@ -21,13 +25,19 @@ class Storms:
         self._world = world
         self._random = Random(f"{world.seed} storms")
         self._hops = -1
+        self._is_pause = False
         climate = world.weather.climate
+        cluster = world.cluster_climate
         for rate, strike in (
             (climate.crashes, self._crash),
             (climate.stops, self._stop),
             (climate.cuts, self._cut),
             (climate.stalls, self._stall),
             (climate.troubles, self._trouble),
+            (cluster.pauses, self._pause),
+            (cluster.joins, world.nodes.join),
+            (cluster.redis_troubles, self._trouble_redis),
+            (cluster.cut_subscriptions, self._cut_subscriptions),
         ):
             if rate > 0:
                 self._plan(rate, strike)
@@ -43,24 +53,67 @@ class Storms:
     def _crash(self) -> None:
         """At any moment, or, as often, a few steps behind the next commit."""
         if self._random.random() < 0.5:
-            self._world.crash(self._random.uniform(0.05, 3.0))
+            self._world.nodes.crash(self._random.uniform(0.05, 3.0))
         else:
-            self._hops = self._random.randint(0, 12)
+            self._hops, self._is_pause = self._random.randint(0, 12), False
+
+    def _pause(self) -> None:
+        if self._random.random() < 0.5:
+            self._world.nodes.pause(self._pause_s())
+        else:
+            self._hops, self._is_pause = self._random.randint(0, 12), True
+
+    def _pause_s(self) -> float:
+        return self._random.uniform(*self._random.choice(PAUSES_S))
 
     def written(self) -> None:
-        """A commit was made, and nobody has heard of it yet."""
+        """A commit was made, and nobody has heard of it yet: not even who wrote."""
         if self._hops >= 0:
             hops, self._hops = self._hops, -1
-            self._hop(hops, self._random.uniform(0.05, 1.0))
+            self._hop(hops, self._world.tables.writer)
 
-    def _hop(self, hops: int, down_s: float) -> None:
-        if hops == 0:
-            self._world.crash(down_s)
+    def _hop(self, hops: int, name: str) -> None:
+        if hops > 0:
+            self._world.soon(self._hop, hops - 1, name)
+        elif self._is_pause:
+            self._world.nodes.pause(self._pause_s(), name)
         else:
-            self._world.soon(self._hop, hops - 1, down_s)
+            self._world.nodes.crash(self._random.uniform(0.05, 1.0), name)
 
     def _stop(self) -> None:
-        self._world.stop(self._random.uniform(0.05, 1.0))
+        self._world.nodes.stop()
+
+    def accepting(self, agent: "Agent", chat_id: UUID) -> None:
+        """Whoever decides on it sleeps, not long enough to lose its slots, and whoever counts the
+        agent's places dies with the agent's connection: somebody else counts them next."""
+        world = self._world
+        customer_id = world.rules.lives[chat_id].customer_id
+        decides, counts = (world.nodes.owner(str(id)) for id in (customer_id, agent.person_id))
+        home = agent.link.process if agent.link is not None else None
+        if decides is None or counts is None or decides is counts or counts.process is not home:
+            return
+        if self._random.random() < world.cluster_climate.duels:
+            world.nodes.pause(self._random.uniform(2.0, 2.9), decides.process.name)
+            soon_s, down_s = self._random.uniform(0.05, 0.3), self._random.uniform(0.5, 3.0)
+            world.later(soon_s, world.nodes.crash, down_s, counts.process.name)
+
+    def _trouble_redis(self) -> None:
+        redis, chance = self._world.redis, self._random.random()
+        lasting_s = self._random.choice(AWAY_S)
+        what = "away" if chance < 0.6 else "flushed" if chance < 0.8 else "failed over"
+        self._world.note("redis", "fault", what, f"{lasting_s} s")
+        if chance < 0.6:
+            redis.go_away(lasting_s, is_silent=chance < 0.2)
+        elif chance < 0.8:
+            redis.flush()
+            if chance < 0.7:
+                redis.go_away(lasting_s, is_silent=False)
+        else:
+            redis.fail_over(self._random.choice((0.001, 0.1, 1.0)), lasting_s)
+
+    def _cut_subscriptions(self) -> None:
+        self._world.note("redis", "fault", "subscriptions lost")
+        self._world.redis.drop_subscriptions()
 
     def _cut(self) -> None:
         links = [link for link in self._world.network.links if not link.is_over]

@@ -4,30 +4,44 @@ from typing import Final
 
 import pytest
 
-from tests.simulation.bugs import BUGS, planted
-from tests.simulation.play import play
+from tests.simulation.bugs import BUGS, Bug, planted
+from tests.simulation.cluster_bugs import CLUSTER_BUGS
+from tests.simulation.play import MESSAGES, play
+from tests.simulation.search import CLUSTER_MESSAGES, nodes_of
 
 SEEDS: Final = 100
 
 pytestmark = pytest.mark.timeout(600)  # a busy machine plays as well, only later
 
 
-def first_noticed(name: str) -> int | None:
+def first_noticed(bug: Bug, *, is_cluster: bool) -> int | None:
     """The first seed in which a rule the bug breaks was broken before any other."""
     for seed in range(SEEDS):
-        with planted(name):
-            outcome = play(seed)
-        if outcome.violations and outcome.violations[0][0] in BUGS[name].rules:
+        with planted(bug):
+            if is_cluster:
+                outcome = play(seed, CLUSTER_MESSAGES, nodes=nodes_of(seed))
+            else:
+                outcome = play(seed, MESSAGES)
+        if outcome.violations and outcome.violations[0][0] in bug.rules:
             return seed
     return None
 
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(name: str) -> None:
-    assert first_noticed(name) is not None, f"{name} was not found in {SEEDS} seeds"
+    found = first_noticed(BUGS[name], is_cluster=False)
+
+    assert found is not None, f"{name} was not found in {SEEDS} seeds"
+
+
+@pytest.mark.parametrize("name", CLUSTER_BUGS)
+def test_a_bug_planted_in_several_instances_is_found(name: str) -> None:
+    found = first_noticed(CLUSTER_BUGS[name], is_cluster=True)
+
+    assert found is not None, f"{name} was not found in {SEEDS} seeds"
 
 
 def test_a_bug_is_dug_out_again() -> None:
-    with planted("seq-from-a-clock"):
+    with planted(BUGS["seq-from-a-clock"]):
         assert play(0, 50).violations != []
     assert play(0, 50).violations == []

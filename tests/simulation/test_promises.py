@@ -11,7 +11,7 @@ import pytest
 
 from tests.laws.sources import ROOT
 from tests.simulation.play import play
-from tests.simulation.search import players, search
+from tests.simulation.search import Report, players, report_cluster, search
 
 SEEDS: Final = int(os.environ.get("KEFU_SIMULATION_SEEDS", "200"))
 CHUNK: Final = 20
@@ -27,8 +27,18 @@ def executor() -> Iterator[ProcessPoolExecutor]:
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_no_seed_breaks_a_promise(executor: ProcessPoolExecutor, first: int) -> None:
-    reports = search(executor, range(first, min(first + CHUNK, SEEDS)))
+    judge_reports(search(executor, range(first, min(first + CHUNK, SEEDS))))
 
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_no_seed_breaks_a_promise_of_several_instances(
+    executor: ProcessPoolExecutor, first: int
+) -> None:
+    seeds = range(first, min(first + CHUNK, SEEDS))
+    judge_reports(search(executor, seeds, report_cluster))
+
+
+def judge_reports(reports: list[Report]) -> None:
     assert [report.broken for report in reports if report.broken and not report.known] == []
     assert all(report.written > 0 for report in reports)
     found = sorted({f"{report.known} (seed {report.seed})" for report in reports if report.known})
@@ -36,16 +46,19 @@ def test_no_seed_breaks_a_promise(executor: ProcessPoolExecutor, first: int) -> 
         pytest.xfail("; ".join(found))
 
 
-def test_the_same_seed_plays_the_same_again() -> None:
-    first, second = play(7, 300), play(7, 300)
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_the_same_seed_plays_the_same_again(nodes: int) -> None:
+    first, second = play(7, 300, nodes=nodes), play(7, 300, nodes=nodes)
 
     assert first.history.digest() == second.history.digest()
-    assert first.history.digest() != play(8, 300).history.digest()
+    assert first.history.digest() != play(8, 300, nodes=nodes).history.digest()
 
 
-def test_a_seed_plays_the_same_in_every_process() -> None:
+@pytest.mark.parametrize("nodes", ["1", "3"])
+def test_a_seed_plays_the_same_in_every_process(nodes: str) -> None:
     """Python hashes text anew in each: whatever walks through a set of it would show."""
     command = [sys.executable, "-m", "tests.simulation", "--seed", "11", "--messages", "300"]
+    command += ["--nodes", nodes]
     told = [
         subprocess.run(
             command,

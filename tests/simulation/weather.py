@@ -60,6 +60,36 @@ class Climate(NamedTuple):
         )
 
 
+class ClusterClimate(NamedTuple):
+    """The same for what concerns several instances and the Redis between them."""
+
+    pauses: float
+    joins: float
+    redis_troubles: float
+    cut_subscriptions: float
+    duels: float
+    """How many of the accepts are troubled while they are decided."""
+    is_scarce: bool
+    """Every agent has one place, and everybody wants a human."""
+
+    @classmethod
+    def of(cls, random: Random, node_count: int) -> "ClusterClimate":
+        def some(rate: float, often: float) -> float:
+            return rate * random.uniform(0.3, 2.0) if random.random() < often else 0.0
+
+        pauses, joins = some(0.1, 0.6), some(0.05, 0.5)
+        is_many = node_count > 1
+        is_scarce = random.random() < 0.4
+        return cls(
+            pauses=pauses if is_many else 0.0,
+            joins=joins if is_many else 0.0,
+            redis_troubles=some(0.04, 0.5),
+            cut_subscriptions=some(0.1, 0.3),
+            duels=some(0.5, 0.8) if is_scarce and is_many else 0.0,
+            is_scarce=is_scarce,
+        )
+
+
 class Weather:
     """`calm()` ends all of it: from then on nothing goes wrong any more.
 

@@ -3,14 +3,12 @@
 import asyncio
 import re
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from datetime import timedelta
 from random import Random
 from typing import Any, Final
 from uuid import UUID
-
-import asyncpg
 
 from actors import ActorId
 from kefu.agents.tokens import AgentIdentity, CustomerIdentity
@@ -25,24 +23,24 @@ from tests.simulation.bot import Bot
 from tests.simulation.client import Client
 from tests.simulation.customer import Customer, customer_id
 from tests.simulation.history import History, Kind
-from tests.simulation.instance import START, Instance, LoopClock
-from tests.simulation.loop import MortalLoop, Process
+from tests.simulation.instance import START, LoopClock
+from tests.simulation.loop import MortalLoop
 from tests.simulation.network import Link, Network
+from tests.simulation.nodes import Nodes
 from tests.simulation.postgres import Postgres
+from tests.simulation.redis import Redis
 from tests.simulation.rules import Rules
 from tests.simulation.sizes import size_of
 from tests.simulation.storms import Storms
 from tests.simulation.supervisor import Supervisor
 from tests.simulation.tables import Columns, Tables
-from tests.simulation.weather import Surprise, Weather
+from tests.simulation.weather import ClusterClimate, Surprise, Weather
 
 FOREVER: Final = START + timedelta(days=365)
-GONE: Final = (StoreUnavailable, OSError, asyncpg.PostgresConnectionError, Surprise)
 CANARY: Final = re.compile(rb"~[cs][0-9a-f]+~")
 CRASHES: Final = 10
 CRASHES_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 1.0
-STOPPED_WITHIN_S: Final = 40.0
 
 
 def is_injected(error: BaseException | None) -> bool:
@@ -61,9 +59,11 @@ class World:
         loop: MortalLoop,
         metrics: Metrics,
         *,
+        node_count: int = 1,
         is_late: bool = False,
     ) -> None:
         self.seed = seed
+        self.node_count = node_count
         self.loop = loop
         self.metrics = metrics
         self.history = History()
@@ -75,25 +75,28 @@ class World:
         self.shown: Counter[str] = Counter()
         """To customers, `str` and `bytes`; to agents, words for them alone."""
         self._message_count = message_count
-        self._context: Context = copy_context()
+        self.context: Context = copy_context()
         chance = Random(f"{seed} world")
         self._secrets = Random(f"{seed} secrets")
         self.weather = Weather(Random(f"{seed} weather"), loop.time, is_late=is_late)
         self.entropy = SeededEntropy(seed)
         self.clock = LoopClock(loop)
         self.pause_s = chance.choice((0.3, 0.8, 2.0))
-        self.is_bot_ready = chance.random() < 0.8
+        self.cluster_climate = ClusterClimate.of(Random(f"{seed} cluster"), node_count)
+        is_scarce = self.cluster_climate.is_scarce
+        self.is_bot_ready = chance.random() < 0.8 and not is_scarce
         self.rules = Rules(self.violate)
         self.tables = self.rules.tables = Tables(self._committed)
+        self.tables.on_claim = self._claimed
+        self.redis = Redis(Random(f"{seed} redis"), loop.time)
         self.postgres = Postgres(self.tables, self.weather)
         self.network = Network(self.weather, self._look)
         self.network.on_failure = self._socket_failed
-        self.instance: Instance | None = None
         self.identities: dict[str, CustomerIdentity | AgentIdentity] = {}
         self.customers: list[Customer] = []
         self.agents: list[Agent] = []
-        self._process_count = 0
-        self._bot = Bot(self)
+        self.bot = Bot(self)
+        self.nodes = Nodes(self, node_count)
         self._owners: dict[UUID, int] = {}
         self._failures: dict[ActorId, deque[float]] = {}
         self._settle(chance)
@@ -112,7 +115,8 @@ class World:
         for number in range(chance.randint(3, 10)):
             self._add_customer(number, device_count=chance.choice((1, 1, 2)), chance=chance)
         for number in range(chance.randint(2, 5)):
-            self._add_agent(number, max_sessions=chance.choice((1, 2, 3, 5)))
+            places = chance.choice((1, 2, 3, 5))
+            self._add_agent(number, max_sessions=1 if self.cluster_climate.is_scarce else places)
         self.agent_ids = [agent.person_id for agent in self.agents]
 
     def _add_customer(self, number: int, *, device_count: int, chance: Random) -> None:
@@ -195,79 +199,23 @@ class World:
     # --- time -------------------------------------------------------------------------------------
 
     def later(self, delay_s: float, call: Callable[..., None], *args: Any) -> None:
-        self.loop.call_later(delay_s, call, *args, context=self._context)
+        self.loop.call_later(delay_s, call, *args, context=self.context)
 
     def soon(self, call: Callable[..., None], *args: Any) -> None:
-        self.loop.call_soon(call, *args, context=self._context)
-
-    # --- incarnations -----------------------------------------------------------------------------
+        self.loop.call_soon(call, *args, context=self.context)
 
     def begin(self) -> None:
-        self._boot()
+        self.nodes.begin()
         for client in self.clients:
             client.start()
         self.later(LOOK_EVERY_S, self._measure)
-        storms = Storms(self)
-        self.postgres.on_written = storms.written
-
-    def _boot(self) -> None:
-        self._process_count += 1
-        process = Process(f"kefu-{self._process_count}")
-        self.note(process.name, "info", "starts")
-        instance = Instance(process, self)
-        instance.hub.add(self._bot)
-        self.instance = instance
-        task = self.loop.create_task(instance.run(), context=process.context.copy())
-        task.add_done_callback(lambda done: self._ended(instance, done), context=self._context)
-
-    def _ended(self, instance: Instance, task: "asyncio.Task[None]") -> None:
-        process = instance.process
-        if process.is_dead or task.cancelled():
-            return
-        self.note(process.name, "info", "ended")
-        error = task.exception()
-        if error is not None and not isinstance(error, GONE):
-            self.violate("I15", f"{process.name} ended with {error!r}")
-        self._bury(instance)
-        if instance is self.instance:
-            self.instance = None
-            self.later(0.3, self._boot)
-
-    def _bury(self, instance: Instance) -> None:
-        self.loop.kill(instance.process)
-
-    def crash(self, down_s: float) -> None:
-        """kill -9, now; another incarnation after so long."""
-        instance, self.instance = self.instance, None
-        if instance is None or self.is_calm:
-            self.instance = instance
-            return
-        self.note(instance.process.name, "fault", "killed")
-        links = self.network.of(instance.process)
-        self._bury(instance)
-        for link in links:
-            if self.entropy.random.random() < 0.5:
-                link.server_is_done()
-            else:
-                link.cut(0.0, None if self.entropy.random.random() < 0.1 else 0.0)
-        self.later(down_s, self._boot)
-
-    def stop(self, down_s: float) -> None:
-        """SIGTERM; another incarnation when this one has ended."""
-        instance = self.instance
-        if instance is not None and instance.is_open:
-            self.note(instance.process.name, "fault", "stopped")
-            instance.stop()
-            self.later(STOPPED_WITHIN_S, self._must_be_gone, instance)
-
-    def _must_be_gone(self, instance: Instance) -> None:
-        if not instance.process.is_dead:
-            self.violate("I15", f"{instance.process.name} did not stop in time")
+        self.storms = Storms(self)
+        self.postgres.on_written = self.storms.written
 
     def connect(self, client: Client, path: str, token: str) -> Link | None:
-        """None when nobody listens."""
-        instance = self.instance
-        if instance is None or not instance.is_open:
+        """To any instance that is there; None when nobody listens."""
+        instance = self.nodes.pick()
+        if instance is None:
             return None
         app = instance.workbench if path == "/ws/workbench" else instance.chat
         return self.network.connect(client, app, instance.process, path, token)
@@ -282,6 +230,10 @@ class World:
         self.note("checker", "broken", rule, sentence)
         self.finished.set()
 
+    def _claimed(self, slots: Sequence[int], instance: str) -> None:
+        self.note("postgres", "store", "claim", instance, len(slots))
+        self.rules.claimed(slots, instance)
+
     def _committed(
         self, chats: list[Columns], messages: list[Columns], events: list[Columns]
     ) -> None:
@@ -293,7 +245,7 @@ class World:
             told = (message["chat_id"], message["seq"], message["content"])
             self.note("postgres", "store", message["sender_type"], *told)
         self.rules.committed(chats, messages, events)
-        self._bot.committed(messages)
+        self.bot.committed(messages)
 
     def _look(self, link: Link, data: str | bytes) -> Any:
         read = from_server.read_msgpack if isinstance(data, bytes) else from_server.read_json
@@ -315,10 +267,10 @@ class World:
 
     def _measure(self) -> None:
         self.later(LOOK_EVERY_S, self._measure)
-        if self.instance is not None and self.instance.is_open:
-            too_large = size_of(self.instance, self.loop)
+        for instance in self.nodes.open:
+            too_large = size_of(instance)
             if too_large is not None:
-                self.violate("I11", too_large)
+                self.violate("I11", f"{instance.process}: {too_large}")
 
     def actor_failed(self, actor: ActorId, error: BaseException) -> None:
         self.note("actors", "info", "failed", actor, type(error).__name__)

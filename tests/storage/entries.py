@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 import anyio
 
+from kefu.cluster.store import claim
 from kefu.storage.database import DatabasePool
 from kefu.storage.journal import Connection, Journal
-from kefu.storage.ownership import claim_slots
 from kefu.storage.rows import ChatRow, Entry, EventRow, MessageRow
 from tests.until import until
 
@@ -88,7 +88,7 @@ async def prepared(pool: DatabasePool) -> DatabasePool:
     """The pool, its database given one customer and every slot claimed once."""
     async with pool.acquire() as connection:
         await connection.execute("INSERT INTO customers (id, sub) VALUES ($1, 'c')", CUSTOMER)
-        await claim_slots(cast(Any, connection), "test")
+        await claim(cast(Any, connection), range(1024), "test")
     return pool
 
 

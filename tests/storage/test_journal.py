@@ -4,18 +4,16 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any, cast
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from kefu.cluster.store import CLAIM, PostgresClaims
 from kefu.storage.database import DatabasePool
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal import QUEUE_ENTRIES, Journal, JournalFull, Unwritable
-from kefu.storage.journal_sql import CLAIM
-from kefu.storage.ownership import claim_slots
 from kefu.storage.rows import Entry
 from tests.storage.entries import (
     Chat,
@@ -146,7 +144,7 @@ async def test_a_write_waits_for_a_claim_under_way_and_then_writes_nothing(
     async with store.acquire() as claimant, asyncio.TaskGroup() as tasks:
         claim = claimant.transaction()
         await claim.start()
-        await claimant.fetch(CLAIM, "another")
+        await claimant.fetch(CLAIM, list(range(1024)), "another")
         write = tasks.create_task(outcome(journal, chat.entry(1)))
         await until_blocked(store, "WITH found")
         await claim.commit()
@@ -165,9 +163,8 @@ async def test_a_claim_waits_for_a_write_under_way_and_then_sees_it(
         await until_blocked(store, "WITH found")
 
         async def claim_and_read() -> list[int]:
-            async with store.acquire() as claimant:
-                await claim_slots(cast(Any, claimant), "another")
-                return await seqs(store, chat)
+            await PostgresClaims(store).claim(range(1024), "another")
+            return await seqs(store, chat)
 
         claim = tasks.create_task(claim_and_read())
         await until_blocked(store, "UPDATE slot_owner")
@@ -277,7 +274,7 @@ async def test_an_appender_that_was_cancelled_takes_nobody_along(
 async def test_a_guarded_entry_is_written_only_while_every_claim_holds(
     store: DatabasePool, database: str
 ) -> None:
-    doubtful: list[frozenset[int]] = []
+    doubtful: list[frozenset[tuple[int, int]]] = []
     connect = lambda: asyncpg.connect(database)  # noqa: E731
     async with running(connect, on_doubt=doubtful.append) as journal:
         free, full, plain = Chat(slot=7), Chat(slot=7), Chat(slot=7)
@@ -285,6 +282,6 @@ async def test_a_guarded_entry_is_written_only_while_every_claim_holds(
         stale = replace(full.entry(1), guards=((901, 2), (900, 1)))
         found = await outcomes(journal, guarded, stale, plain.entry(1))
     assert found == ["written", "Fenced", "written"]
-    assert doubtful == [frozenset({901})]
+    assert doubtful == [frozenset({(901, 2)})]
     assert await seqs(store, full) == []
     assert await seqs(store, free) == [1]

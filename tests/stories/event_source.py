@@ -71,9 +71,9 @@ class EventSource:
 class Poster:
     """One person who speaks by POST, with the token in the header."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, **options: Any) -> None:
         headers = {"authorization": f"Bearer {token}"} if token is not None else {}
-        self.client = httpx.AsyncClient(base_url=url, headers=headers, trust_env=False)
+        self.client = httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, **options)
 
     async def __aenter__(self) -> "Poster":
         return self

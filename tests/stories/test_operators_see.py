@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
+from kefu import __version__
 from kefu.storage.embedded import Stores
 from tests.fakes.proxy import Proxy, proxied_database, proxy_to
 from tests.laws.sources import ROOT
@@ -77,7 +78,11 @@ async def test_without_redis_it_is_degraded_and_takes_traffic(
         assert (status, readiness["status"]) == (200, "degraded")
         assert list(readiness["reasons"]) == ["redis"]
         setattr(redis, way, False)
-        assert (await ready(client))[1]["status"] == "ready"
+
+        async def is_ready() -> bool:
+            return (await ready(client))[1]["status"] == "ready"
+
+        await until(is_ready)
 
 
 @pytest.mark.parametrize("way", ["is_refusing", "is_silent"])
@@ -99,6 +104,24 @@ async def test_without_postgresql_it_is_not_ready_but_alive(
             return (await ready(client))[0] == 200
 
         await until(is_ready)
+
+
+# --- the instances --------------------------------------------------------------------------------
+
+
+async def test_the_instances_are_shown_to_supervisors(
+    http: httpx.AsyncClient, people: People, server: Server
+) -> None:
+    agent, boss = await people.agent(), await people.agent(role="supervisor")
+    refused = await http.get("/api/ops/cluster", headers=bearer(agent.token))
+    answer = await http.get("/api/ops/cluster", headers=bearer(boss.token))
+    assert (refused.status_code, answer.status_code) == (403, 200)
+    seen = answer.json()["data"]
+    (only,) = seen["instances"]
+    assert (seen["me"], seen["is_redis_connected"]) == (only["id"], True)
+    assert (seen["slots_total"], seen["slots_moving"], only["slots"]) == (1024, 0, 1024)
+    assert only["name"].endswith(f":{server.process.pid}")
+    assert (only["version"], only["is_draining"], only["link"]) == (__version__, False, None)
 
 
 # --- the tree -------------------------------------------------------------------------------------

@@ -1,0 +1,129 @@
+"""Redis dies, forgets, stops answering, drops its subscribers, or is out of reach of one instance.
+
+Each fault five times; KEFU_REDIS_FAULTS is how often (`make soak`: 100).
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Iterable
+
+import anyio
+import pytest
+
+from tests.cluster.processes.load import Couple, Load, talking
+from tests.cluster.processes.own_stores import OwnStores
+from tests.cluster.processes.several import COUNT, CUT_OFF, Several
+from tests.fakes.proxy import Proxy
+from tests.stories.test_kills_under_load import percentile
+from tests.until import until
+
+ROUNDS = int(os.environ.get("KEFU_REDIS_FAULTS", "5"))
+PAIRS = 30
+AWAY_S = 2.5
+PAUSED_S = 3.0
+NOTICED_S = 2.0  # by then all have seen what Redis forgot
+CUT_S = 4.0
+CLOSED_WITHIN_S = 2.0
+LOCAL_RECEIPT_S = 2.0
+
+pytestmark = pytest.mark.timeout(90 + 60 * ROUNDS)
+
+
+class Outage:
+    """One fault, and what is asked of everybody meanwhile and afterwards."""
+
+    def __init__(self, load: Load, stores: OwnStores, proxy: Proxy) -> None:
+        self.load = load
+        self.stores = stores
+        self.proxy = proxy
+
+    async def killed(self) -> None:
+        self.stores.kill_valkey()
+        try:
+            await self._is_degraded(range(COUNT), AWAY_S)
+        finally:
+            await self.stores.start_valkey()
+
+    async def subscribers_dropped(self) -> None:
+        async with self.stores.redis() as redis:
+            dropped = await redis.client_kill_filter(_type="pubsub")
+        assert dropped >= COUNT
+        await anyio.sleep(NOTICED_S)
+
+    async def paused(self) -> None:
+        async with self.stores.redis() as redis:
+            await redis.client_pause(int(PAUSED_S * 1000), all=True)
+        await self._is_degraded(range(COUNT), PAUSED_S)
+
+    async def flushed(self) -> None:
+        async with self.stores.redis() as redis:
+            await redis.flushall()
+        await anyio.sleep(NOTICED_S)
+
+    async def cut(self) -> None:
+        self.proxy.is_refusing = True
+        self.proxy.cut()
+        try:
+            await self._is_degraded([CUT_OFF], CUT_S)
+        finally:
+            self.proxy.is_refusing = False
+
+    async def _is_degraded(self, numbers: Iterable[int], for_s: float) -> None:
+        """It lasts so long; meanwhile these say that something is amiss, and are of use still."""
+        ends_at = anyio.current_time() + for_s
+        async with anyio.create_task_group() as tasks:
+            for number in numbers:
+                tasks.start_soon(self._says_so, number, for_s)
+        await anyio.sleep_until(ends_at)
+
+    async def _says_so(self, number: int, within_s: float) -> None:
+        async def is_degraded() -> bool:
+            return await self.load.town.readiness(number) == "degraded"
+
+        await until(is_degraded, within_s=within_s)
+
+
+FAULTS: dict[str, Callable[[Outage], Awaitable[None]]] = {
+    "killed and empty": Outage.killed,
+    "subscribers dropped": Outage.subscribers_dropped,
+    "paused": Outage.paused,
+    "flushed": Outage.flushed,
+    "out of reach of one": Outage.cut,
+}
+
+
+async def test_nothing_is_lost_whatever_redis_does(
+    town: Several, proxy: Proxy, own_stores: OwnStores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    async with talking(town, PAIRS) as load:
+        outage = Outage(load, own_stores, proxy)
+        for name, happen in list(FAULTS.items()) * ROUNDS:
+            await town.whole()
+            local = await load.local()
+            if happen is Outage.cut:  # those it concerns must wait: their chats go to the others
+                local = [pair for pair in local if pair.customer.at != CUT_OFF]
+            assert local
+            began = anyio.current_time()
+            await happen(outage)
+            healed = anyio.current_time()
+            closed_s = await load.gap_closed(within_s=CLOSED_WITHIN_S)
+            waits = receipts(local, began, healed)
+            said.append(
+                f"{name}: {healed - began:.1f} s, closed {closed_s:.2f} s later; "
+                f"{len(waits)} receipts on the spot meanwhile, the slowest {max(waits):.2f} s"
+            )
+            assert len(waits) > len(local), "they went on"
+            assert percentile(waits, 0.99) < LOCAL_RECEIPT_S
+    with capsys.disabled():
+        print("", *said, sep="\n")  # noqa: T201 - the figures are half of what this is for
+
+
+def receipts(pairs: list[Couple], since: float, until_: float) -> list[float]:
+    """How long those waited that were said and could be acknowledged in that time."""
+    return [
+        person.acked_at.get(key, float("inf")) - at
+        for pair in pairs
+        for person in pair.people
+        for key, at in person.said_at.items()
+        if since < at < until_ - 0.5
+    ]

@@ -1,0 +1,82 @@
+"""What a frame lost for good can cost: the store is compared with what connections were told."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from kefu.conversations import messages as conversations
+from kefu.gateway.heads import Heads
+from tests.gateway.stage import CHAT, passes, simulated
+from tests.gateway.test_supervision import CUSTOMER, ME, Office
+
+
+class Store:
+    """Answers with one row for each chat that is asked about."""
+
+    def __init__(self, row: tuple[Any, ...] | None) -> None:
+        self.row = row
+        self.asked: list[tuple[set[UUID], ...]] = []
+
+    async def heads(self, *ids: Any) -> list[Any]:
+        self.asked.append(tuple(map(set, ids)))
+        return [self.row] if self.row else []
+
+
+async def looks_of(
+    office: Office, row: tuple[Any, ...] | None, *, is_after_loss: bool = False
+) -> list[Any]:
+    """The chats that are looked at again when the store says this."""
+    office.told.clear()
+    await Heads(office.hub, Store(row), lambda: True).look(is_after_loss=is_after_loss)
+    await passes(1)
+    looks = [each for each in office.told if isinstance(each, conversations.Describe)]
+    return [look.chat_id for look in looks]
+
+
+@pytest.mark.parametrize(
+    ("row", "is_looked_at"),
+    [
+        ((CHAT, CUSTOMER.id, None, "active", 0), False),
+        ((CHAT, CUSTOMER.id, None, "active", 1), True),
+        ((CHAT, CUSTOMER.id, None, "waiting", 0), True),
+        ((CHAT, CUSTOMER.id, ME.id, "active", 0), True),
+        (None, True),
+    ],
+    ids=["nothing new", "a message", "another status", "another agent", "ended"],
+)
+def test_a_watched_chat_is_looked_at_again_when_something_was_missed(
+    row: tuple[Any, ...] | None, is_looked_at: bool
+) -> None:
+    async def story() -> None:
+        office = Office()
+        peer = await office.watching()
+        assert await looks_of(office, row) == [CHAT] * is_looked_at
+        await peer.leave()
+
+    simulated(story)
+
+
+def test_the_store_is_asked_about_all_who_are_here_at_once() -> None:
+    async def story() -> None:
+        office, store = Office(), Store(None)
+        peer = await office.watching()
+        await Heads(office.hub, store, lambda: True).look()
+        assert store.asked == [(set(), {ME.id}, {CHAT})]
+        await peer.leave()
+
+    simulated(story)
+
+
+def test_after_a_loss_who_waits_is_told_their_place_again() -> None:
+    async def story() -> None:
+        office = Office()
+        peer = await office.watching()
+        office.publish_watched(office.of(CHAT, "waiting"))
+        await passes(1)
+        row = (CHAT, CUSTOMER.id, None, "waiting", 0)
+        assert await looks_of(office, row, is_after_loss=False) == []
+        assert await looks_of(office, row, is_after_loss=True) == [CHAT]
+        await peer.leave()
+
+    simulated(story)
