@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from kefu import app
+from kefu import app, inhabitants
 from kefu.agents.tokens import CustomerIdentity
 from kefu.conversations.cleanup import Cleanup
 from kefu.secret import SecretUrl
@@ -58,7 +58,7 @@ async def running(stores: Stores, database: str, clock: HandClock) -> AsyncItera
 
 @pytest.fixture(autouse=True)
 def _no_minute_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "Cleanup", partial(Cleanup, every_s=0.05))
+    monkeypatch.setattr(inhabitants, "Cleanup", partial(Cleanup, every_s=0.05))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ AGENTS = 40
 CHATS_EACH = 24
 SOCKETS = AGENTS * (1 + CHATS_EACH)
 STALLED = 200
+OWN_SOCKETS = 20  # those to its stores come and go meanwhile
 MEMORY_MIB = 100
 RECEIVE_BYTES = 4096
 LONG_A_ROUND = 3
@@ -132,7 +133,7 @@ async def test_two_hundred_stalled_consumers_cost_little_and_lose_nothing(
             figures = f"{STALLED} of {SOCKETS} stalled for {rounds} rounds"
             print(f"\n{figures}: memory +{process.grown_mib:.0f} MiB")  # noqa: T201
         assert process.grown_mib <= MEMORY_MIB
-        await until(lambda: process.gone_count >= STALLED, within_s=30)
+        await until(lambda: process.gone_count >= STALLED - OWN_SOCKETS, within_s=30)
 
         for chat in stalled:
             chat.customer.read_on()
