@@ -233,7 +233,10 @@ class Links:
         if arrival is Arrival.TAKE_AFTER_GAP:
             self._listener.missed(peer.name)
         for envelope in body:
-            self._listener.take(peer.name, envelope)
+            try:
+                self._listener.take(peer.name, envelope)
+            except Exception:  # a bug: it must not end the listening to everybody
+                log.exception("envelope_failed")
 
     def _confirm_soon(self, peer: _Peer) -> None:
         """With the next frame that goes there, or by itself when none does."""

@@ -81,6 +81,23 @@ async def test_who_was_fenced_once_reads_anew_and_decides_again(shop: Shop) -> N
 
 
 @on_stage
+async def test_nobody_is_refused_by_what_only_an_earlier_owner_remembers(shop: Shop) -> None:
+    wang, fu = shop.customer(), shop.agent(2)
+    chat_id = await wang.start()
+    elsewhere = Shop()
+    elsewhere.storage = shop.storage
+    async with elsewhere.router:
+        there = elsewhere.agent(2)
+        await there.connect()
+        assert await there.accept(chat_id, elsewhere.customer()) is None
+
+    fu.say("在", wang)
+    await settled()
+    assert fu.line.codes() == []
+    assert len(fu.line.heard("message_ack")) == 1
+
+
+@on_stage
 async def test_a_message_that_got_there_unheard_is_heard_once_it_is_found(shop: Shop) -> None:
     ke, wang = shop.agent(), shop.customer()
     await ke.connect()

@@ -73,6 +73,20 @@ async def deaf(shop: Shop) -> AsyncIterator[None]:
 
 
 @on_stage
+async def test_a_conversation_that_has_moved_learns_its_place_when_looked_at(
+    shop: Shop,
+) -> None:
+    wang = shop.customer()
+    await wang.start()
+    await settled(2)
+    wang.line.frames.clear()
+    await shop.router.evict(lambda id: id.kind == conversations.KIND, lambda *_: None, within=1.0)
+    await wang.look()
+    await settled(1.5)
+    assert positions(wang.line) == [1]
+
+
+@on_stage
 async def test_a_customer_whose_answer_got_lost_hears_their_position_later(shop: Shop) -> None:
     await awake(shop)
     wang = shop.customer()
