@@ -38,6 +38,7 @@ from kefu.cluster.bridge import SEPARATOR
 from kefu.cluster.cluster import Cluster
 from kefu.cluster.placement import SLOT_COUNT, slot_of
 from kefu.conversations import ports as conversation_ports
+from kefu.conversations.escalation import Rules
 from kefu.conversations.live import LiveChats
 from kefu.conversations.store import PostgresChats
 from kefu.dispatch import messages as dispatch
@@ -59,7 +60,7 @@ from kefu.gateway.sessions import close_session, watch_sessions
 from kefu.gateway.shop_pages import ShopPages
 from kefu.inhabitants import make_cleanup, make_router
 from kefu.membership import instance_name, make_cluster
-from kefu.settings import Settings
+from kefu.settings import EscalationSettings, Settings
 from kefu.storage import migrate
 from kefu.storage.database import DatabasePool, connected, transaction
 from kefu.storage.journal import Journal
@@ -164,7 +165,10 @@ async def open_app(
         clock=clock,
         entropy=entropy,
         epoch_of=cluster.slots.epoch_of,
-        is_bot_ready=lambda: False,
+        rules=_rules(settings.escalation),
+        turns_per_minute=settings.bot.bot_turns_per_minute,
+        turns_per_minute_vip=settings.bot.bot_turns_per_minute_vip,
+        pending_timeout_s=settings.escalation.pending_timeout_s,
         note_live=live.note,
     )
     router = make_router(settings, world, stores, audit, hub, metrics, cluster)
@@ -219,6 +223,15 @@ def _moved(router: Router, heads: Heads, slots: frozenset[int]) -> None:
         router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
     if slots:
         heads.look_now()
+
+
+def _rules(settings: EscalationSettings) -> Rules:
+    return Rules(
+        keywords=settings.regulator_keywords,
+        failure_words=settings.regulator_ai_fail_keywords,
+        failure_threshold=settings.regulator_fail_threshold,
+        calls_for_vips=settings.regulator_vip_auto_escalate,
+    )
 
 
 async def _tokens(settings: Settings, stores: Stores, clock: Clock, entropy: Entropy) -> Tokens:

@@ -61,6 +61,7 @@ def make_router(
         connections_of=lambda agent_id: _connections_of(hub, agent_id),
         is_living=lambda connection_id: instance_of(connection_id) in cluster.slots.members,
         epoch_of=world.epoch_of,
+        gone_after_s=settings.escalation.agent_gone_timeout_s,
     )
     stranded = Gauge(
         "kefu_stranded_conversations",
@@ -75,6 +76,7 @@ def make_router(
         agents_here=lambda: _agents_here((*hub.topics(), *cluster.bridge.topics())),
         mode=settings.assignment_mode,
         offer_s=settings.offer_timeout_s,
+        load_busy=chats.busy_agents,
         on_stranded=stranded.set,
     )
     kinds = (

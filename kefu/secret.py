@@ -32,3 +32,16 @@ class SecretUrl(Secret):
         except ValueError:
             return "***"
         return f"{parts.scheme}://{place}{port}{parts.path}"
+
+
+class SecretHook(SecretUrl):
+    """An address that is a secret itself, in its path or its query: printing it gives the host."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        try:
+            parts = urlsplit(self._value)
+        except ValueError:
+            return "***"
+        return f"{parts.scheme}://{parts.hostname}/***" if parts.hostname else "***"

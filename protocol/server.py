@@ -97,9 +97,15 @@ class MessageAck(Struct, frozen=True, tag_field="type", tag="message_ack", omit_
 
 
 class AnswerPiece(Struct, frozen=True):
+    """The finished answer is the message whose `message_id` is `turn_id`.
+
+    It answers what the customer said up to `answers_seq`.
+    """
+
     chat_id: UUID
     turn_id: UUID
     content: str
+    answers_seq: int
 
 
 class AiDelta(Struct, frozen=True, tag_field="type", tag="ai_delta", omit_defaults=True):

@@ -6,11 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kefu.secret import Secret, SecretUrl
-from kefu.setting_files import SettingsError
-from kefu.settings import ALIASES, FIELDS, explain, load, meaning, variable
+from kefu.secret import Secret, SecretHook, SecretUrl
+from kefu.settings import (
+    ALIASES,
+    FIELDS,
+    Settings,
+    SettingsError,
+    explain,
+    load,
+    meaning,
+    variable,
+)
+from kefu.settings.words import accepts
 
 LONG_SECRET = "correct-horse-battery-staple-0001"
+PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY-----"
 
 
 def written(folder: Path, name: str, text: str) -> Path:
@@ -65,15 +75,48 @@ def test_the_command_line_beats_the_environment_beats_the_files(tmp_path: Path) 
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())
 def test_the_names_other_documents_use_mean_the_same(alias: str, name: str) -> None:
-    value = {
-        "database_url": "postgresql://db/kefu",
-        "redis_url": "redis://cache",
-        "jwt_secret": LONG_SECRET,
-        "host": "::1",
-    }.get(name, "4321")
-    shown = str(getattr(load({alias: value}), name))
-    assert shown == str(getattr(load({variable(name): value}), name))
-    assert shown != str(getattr(load({}), name))
+    value = a_value_of(name)
+    (one,) = (entry for entry in explain({alias: value}).entries if entry.name == name)
+    (other,) = (entry for entry in explain({variable(name): value}).entries if entry.name == name)
+    assert one.problem is None
+    assert one.source == "the environment"
+    assert str(one) == str(other)
+    assert str(one.value) != str(FIELDS[name].default)
+
+
+def a_value_of(name: str) -> str:
+    """A value that a setting takes and that is not its default."""
+    match name, accepts(FIELDS[name].type):
+        case "database_url", _:
+            return "postgresql://db/kefu"
+        case "redis_url", _:
+            return "redis://cache"
+        case "coze_oauth_private_key", _:
+            return PEM
+        case (("human_shift_start" | "human_shift_end"), _):
+            return "08:30"
+        case "timezone", _:
+            return "Europe/Paris"
+        case "holidays", _:
+            return "2027-10-01"
+        case (("email_from" | "email_recipients"), _):
+            return "desk@shop.example"
+        case _, "true or false":
+            return str(not FIELDS[name].default).lower()
+        case _, takes if takes.startswith("a whole number from "):
+            return takes.rpartition(" ")[2]
+        case _, takes if takes.startswith("a number from "):
+            return takes.rpartition(" ")[2]
+        case _, takes if " or " in takes:
+            return takes.partition(" or ")[0]
+        case _ if name.endswith(("_url", "_base")):
+            return "https://there.example/hook"
+    return LONG_SECRET
+
+
+def test_nothing_set_is_the_same_as_every_default() -> None:
+    assert load({}) == Settings()
+    assert load({}).bot.ai_provider == "knowledge"
 
 
 def test_an_empty_value_counts_as_not_set() -> None:
@@ -107,7 +150,7 @@ def test_two_names_of_one_setting_must_agree() -> None:
         ("KEFU_PORT", "65536", "a whole number from 0 to 65535"),
         ("KEFU_PORT", "http", "a whole number from 0 to 65535"),
         ("KEFU_DEMO", "maybe", "true or false"),
-        ("KEFU_AI_PROVIDER", "coze", "it takes none"),
+        ("KEFU_AI_PROVIDER", "cozy", "coze or dashscope or knowledge or none or openai"),
         ("KEFU_LOG_FORMAT", "xml", "auto or json or text"),
         ("KEFU_HOST", "h" * 256, "at most 255 characters"),
         ("KEFU_JWT_SECRET", "k" * 31, "shorter than 32 bytes"),
@@ -119,6 +162,35 @@ def test_two_names_of_one_setting_must_agree() -> None:
         ("KEFU_ALLOWED_ORIGINS", "https://shop.example/path", "https://host"),
         ("KEFU_ALLOWED_ORIGINS", "https://user@shop.example", "https://host"),
         ("KEFU_ALLOWED_ORIGINS", "https://shop.example:port", "https://host"),
+        ("KEFU_BOT_NAME", "n" * 101, "text of 1 to 100 characters"),
+        ("KEFU_BOT_ICON_URL", "javascript:alert(1)", "must begin with https://"),
+        ("KEFU_COZE_TOKEN_TTL_S", "86400", "from 60 to 86399"),
+        ("KEFU_COZE_API_BASE", "api.coze.cn", "https://host/path"),
+        ("KEFU_OPENAI_BASE_URL", "https:///v1", "https://host/path"),
+        ("KEFU_OPENAI_BASE_URL", "https://host/v1?key=1", "https://host/path"),
+        ("KEFU_DASHSCOPE_API_BASE", "https://ho st/v1", "https://host/path"),
+        ("COZE_OAUTH_PRIVATE_KEY", "/etc/key.pem", "PEM text"),
+        ("OPENAI_API_KEY", "two words", "without spaces"),
+        ("DASHSCOPE_API_KEY", "钥匙", "without spaces"),
+        ("REGULATOR_KEYWORDS", "人工," * 201, "a list of at most 200"),
+        ("REGULATOR_FAIL_THRESHOLD", "0", "from 1 to 20"),
+        ("KEFU_PENDING_TIMEOUT_S", "29", "from 30 to 86400"),
+        ("HUMAN_SHIFT_START", "24:00", "from 00:00 to 23:59"),
+        ("HUMAN_SHIFT_START", "9:00", "HH:MM"),
+        ("HUMAN_SHIFT_END", "24:01", "from 00:00 to 24:00"),
+        ("HUMAN_SHIFT_END", "18:60", "HH:MM"),
+        ("TIMEZONE", "Asia/Nowhere", "no such time zone"),
+        ("TIMEZONE", "../../etc/passwd", "no such time zone"),
+        ("TIMEZONE", "Asia", "no such time zone"),
+        ("HOLIDAYS", "2027-10-01,2027-02-29", "'2027-02-29' is no day"),
+        ("HOLIDAYS", "20271001", "YYYY-MM-DD"),
+        ("HOLIDAYS", "2027-W01-1", "YYYY-MM-DD"),
+        ("EMAIL_FROM", "Shop <desk@shop.example>", "name@host"),
+        ("EMAIL_RECIPIENTS", "a@shop.example,b", "name@host"),
+        ("SLACK_WEBHOOK_URL", "hooks.slack.com/services/T/B", "https:// and a host"),
+        ("FEISHU_WEBHOOK_URL", "https://", "https:// and a host"),
+        ("ALERT_ERROR_RATE", "1.01", "a number from 0 to 1"),
+        ("MAIL_LOCALE", "fr", "en or zh-CN or zh-TW"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_with_what_it_takes(
@@ -136,11 +208,22 @@ def test_the_first_problem_is_told_and_the_others_are_counted() -> None:
         load({"KEFU_PORT": "x", "KEFU_DEMO": "x"})
 
 
-def test_a_refused_secret_is_not_repeated() -> None:
-    for key in ("KEFU_JWT_SECRET", "KEFU_REDIS_URL"):
-        with pytest.raises(SettingsError) as refused:
-            load({key: "canary-9f3"})
-        assert "canary-9f3" not in str(refused.value)
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("KEFU_JWT_SECRET", "canary-9f3"),
+        ("KEFU_REDIS_URL", "canary-9f3"),
+        ("OPENAI_API_KEY", "canary-9f3 x"),
+        ("COZE_OAUTH_PRIVATE_KEY", "canary-9f3"),
+        ("WECOM_WEBHOOK_URL", "canary-9f3"),
+        ("OPENAI_BASE_URL", "https://user:canary-9f3@host/v1"),
+    ],
+)
+def test_a_refused_secret_is_not_repeated(key: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load({key: value})
+    assert key in str(refused.value)
+    assert "canary-9f3" not in str(refused.value)
 
 
 def test_settings_print_without_their_secrets() -> None:
@@ -161,6 +244,14 @@ def test_settings_print_without_their_secrets() -> None:
 @given(st.text(min_size=1))
 def test_a_secret_never_shows_in_its_text(value: str) -> None:
     assert str(Secret(value)) == repr(Secret(value)) == "***"
+
+
+@given(st.from_regex(r"[a-z0-9]{12,20}", fullmatch=True), st.booleans())
+def test_a_robot_s_address_shows_its_host_alone(key: str, broken: bool) -> None:
+    host = "[hooks" if broken else "hooks.example"
+    for address in (f"https://{host}/services/{key}", f"https://{host}/send?key={key}"):
+        assert str(SecretHook(address)) == ("***" if broken else "https://hooks.example/***")
+    assert str(SecretHook(key)) == "***"
 
 
 @given(st.from_regex(r"[a-z0-9]{12,20}", fullmatch=True), st.booleans())

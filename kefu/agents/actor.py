@@ -5,13 +5,14 @@ still to be had is decided by the conversation. A place is held from the questio
 When no answer comes the place stays held until the store has been read again.
 """
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from actors import Actor, ActorError, Request
 from kefu.agents import messages, state
+from kefu.agents.frames import OutcomeName, told, transfer_request, transfer_result
 from kefu.agents.messages import AgentMessage, Verdict
 from kefu.agents.ports import World
 from kefu.agents.state import Desk, Offer
@@ -19,28 +20,18 @@ from kefu.cluster.placement import slot_of
 from kefu.conversations import messages as conversations
 from kefu.delivery import Origin, agent_topic
 from kefu.dispatch import messages as dispatch
-from kefu.instants import instant
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ERRORS, ErrorCode
-from protocol.server import (
-    AgentCard,
-    AgentPresence,
-    Error,
-    Fault,
-    TransferOffer,
-    TransferOutcome,
-    TransferRequest,
-    TransferResult,
-)
+from protocol.server import Error, Fault, TransferRequest, TransferResult
 
 LEFT_AFTER_S: Final = 15.0
 OFFER_S: Final = 30.0
 CONVERSATION_WITHIN_S: Final = 8.0
 DOUBT_S: Final = 15.0
 COMPARE_S: Final = 60.0
+ASK_AGAIN_S: Final = 15.0
 COMPARE_AGAIN_S: Final = 5.0
 OFFER_LIMIT: Final = 20
-OutcomeName = Literal["transferred", "offered", "declined", "expired"]
 
 
 class AgentActor(Actor[AgentMessage]):
@@ -57,7 +48,10 @@ class AgentActor(Actor[AgentMessage]):
 
     def may_passivate(self) -> bool:
         return self._desk is None or not (
-            self._desk.is_present or self._desk.offers or self._desk.reserved
+            self._desk.is_present
+            or self._desk.offers
+            or self._desk.reserved
+            or self._desk.active  # somebody has to see to them when nobody comes back
         )
 
     async def receive(self, message: AgentMessage) -> object:
@@ -90,9 +84,12 @@ class AgentActor(Actor[AgentMessage]):
                 self.context.remind("left", LEFT_AFTER_S, messages.LeftForGood())
             case messages.LeftForGood():
                 self._move(state.leave(desk))
+                self._watch_over(self._desk or desk)
+            case messages.GoneForGood():
+                self._hand_back(desk)
             case messages.ShowOffers(origin=origin):
                 for pending in desk.offers:
-                    self._reply(origin, self._request(pending))
+                    self._reply(origin, transfer_request(pending, self._world.clock.now()))
             case messages.TellPresence():
                 self._tell_presence(desk)
             case messages.ChatAssigned(chat_id=chat_id, customer_id=customer_id):
@@ -139,7 +136,22 @@ class AgentActor(Actor[AgentMessage]):
             desk = state.connect(desk, connection_id)
         if desk.is_present:
             self.context.remind("compare", COMPARE_S, messages.Compare())
+        self._watch_over(desk)
         return desk
+
+    def _watch_over(self, desk: Desk) -> None:
+        """Chats whose agent has gone wait for them for a while, then somebody else is found."""
+        if desk.active and not desk.is_present:
+            self.context.remind("gone", self._world.gone_after_s, messages.GoneForGood())
+
+    def _hand_back(self, desk: Desk) -> None:
+        if desk.is_present:
+            return
+        for chat_id, customer_id in desk.active.items():
+            conversation = self.context.ref(conversations.KIND, str(customer_id))
+            conversation.tell(conversations.ReturnToQueue(chat_id, desk.agent_id))
+        if desk.active:  # until each conversation has said that the chat is theirs no longer
+            self.context.remind("gone", ASK_AGAIN_S, messages.GoneForGood())
 
     async def _set_status(self, desk: Desk, message: messages.SetStatus) -> Verdict:
         try:
@@ -151,11 +163,11 @@ class AgentActor(Actor[AgentMessage]):
 
     def _move(self, desk: Desk) -> None:
         before, self._desk = self._desk, desk
-        if before is None or _told(before) != _told(desk):
+        if before is None or told(before) != told(desk):
             self._tell_presence(desk)
 
     def _tell_presence(self, desk: Desk) -> None:
-        self._queue().tell(_told(desk))
+        self._queue().tell(told(desk))
 
     async def _compare(self, desk: Desk) -> None:
         """A chat's coming or going may have got lost on the way; the store is never behind."""
@@ -263,7 +275,7 @@ class AgentActor(Actor[AgentMessage]):
         self._desk = state.add_offer(desk, offer)
         expired = messages.OfferExpired(offer.request_id)
         self.context.remind(f"offer-{offer.request_id}", OFFER_S, expired)
-        self._world.publisher.publish((agent_topic(desk.agent_id),), self._request(offer))
+        self._world.publisher.publish((agent_topic(desk.agent_id),), transfer_request(offer, self._world.clock.now()))
         self._reply(message.origin, self._result(offer, "offered"))
         return Verdict()
 
@@ -319,25 +331,8 @@ class AgentActor(Actor[AgentMessage]):
     def _guard(self) -> tuple[int, int]:
         return (self._slot, self._epoch)
 
-    def _request(self, offer: Offer) -> TransferRequest:
-        payload = TransferOffer(
-            request_id=offer.request_id,
-            chat_id=offer.chat_id,
-            from_agent=AgentCard(offer.from_agent_id, offer.from_agent_name),
-            expires_at=instant(offer.expires_at),
-            reason=offer.reason,
-            note=offer.note,
-        )
-        return TransferRequest(payload, self._world.clock.now())
-
     def _result(self, offer: Offer, outcome: OutcomeName) -> TransferResult:
-        payload = TransferOutcome(
-            chat_id=offer.chat_id,
-            outcome=outcome,
-            to_agent_id=self._agent_id,
-            request_id=offer.request_id,
-        )
-        return TransferResult(payload, self._world.clock.now())
+        return transfer_result(offer, outcome, self._agent_id, self._world.clock.now())
 
     async def _assist(self, desk: Desk, message: messages.Assist) -> Verdict:
         """A colleague's question reaches us while we are here; whether they may ask is said there,
@@ -376,17 +371,3 @@ class AgentActor(Actor[AgentMessage]):
 
     def _now(self) -> float:
         return self._world.clock.now().timestamp()
-
-
-def _told(desk: Desk) -> dispatch.PresenceChanged:
-    """What the queue is to know of an agent: colleagues see the presence alone."""
-    presence = AgentPresence(
-        agent_id=desk.agent_id,
-        name=desk.name,
-        status=desk.status,
-        active_count=len(desk.active),
-        max_sessions=desk.max_sessions,
-        note=desk.status_note,
-        team_ids=desk.team_ids,
-    )
-    return dispatch.PresenceChanged(presence, desk.reserved - desk.active.keys())

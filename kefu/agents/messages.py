@@ -129,6 +129,10 @@ class LeftForGood(Struct, frozen=True):
     """The actor's reminder to itself: the last socket closed a while ago."""
 
 
+class GoneForGood(Struct, frozen=True):
+    """The actor's reminder to itself: nobody came back to the chats in the agent's charge."""
+
+
 AgentMessage = (
     Connected
     | Disconnected
@@ -146,4 +150,5 @@ AgentMessage = (
     | PlaceDoubtful
     | Compare
     | LeftForGood
+    | GoneForGood
 )

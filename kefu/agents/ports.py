@@ -28,7 +28,7 @@ class Desks(Protocol):
 class World(Struct, frozen=True):
     """`connections_of` names an agent's open sockets on this instance, `is_living` says whether
     the instance of a connection still runs. `epoch_of` raises StoreUnavailable while a slot is not
-    ours.
+    ours. After `gone_after_s` without a socket the agent's chats go back to the queue.
     """
 
     desks: Desks
@@ -38,3 +38,4 @@ class World(Struct, frozen=True):
     connections_of: Callable[[UUID], Iterable[str]]
     is_living: Callable[[str], bool]
     epoch_of: Callable[[int], int]
+    gone_after_s: float = 180.0

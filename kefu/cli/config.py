@@ -1,22 +1,29 @@
 """`kefu config`: every setting explained, here and on the page docs/settings.md."""
 
+from collections.abc import Sequence
+
 import typer
 
 from kefu.cli.options import DataDir, EnvFile, explained_from
 from kefu.cli.terminal import say, show, table
-from kefu.setting_words import accepts
 from kefu.settings import ALIASES, FIELDS, meaning, variable
+from kefu.settings.names import NAMES_BY_GROUP, SERVER_NAMES
+from kefu.settings.words import accepts
 
 config = typer.Typer(no_args_is_help=True, help="The settings.")
 
 PAGE_TOP = """# Settings
 
-Written by `kefu config page`; edit the types in `kefu/settings.py` instead of this page.
+Written by `kefu config page`; edit the types in `kefu/settings/` instead of this page.
 
 A value comes from the command line, else the environment (`KEFU_PORT=80`), else the file named by
 `--env-file`, else `kefu.toml` in the working directory (`port = 80`), else the default. An empty
 variable counts as not set. A `KEFU_*` name that is not below stops the start.
 `kefu config check` shows what a machine would run with, and why.
+"""
+
+GROUP_TOP = """
+## {heading}
 
 | setting | takes | default | meaning |
 | --- | --- | --- | --- |
@@ -46,7 +53,13 @@ def page() -> None:
 
 def settings_page() -> str:
     """The page that documents every setting."""
-    return PAGE_TOP + "".join(f"{_row(name)}\n" for name in FIELDS)
+    groups = {"server": SERVER_NAMES, **NAMES_BY_GROUP}
+    return PAGE_TOP + "".join(_section(group, names) for group, names in groups.items())
+
+
+def _section(group: str, names: Sequence[str]) -> str:
+    rows = "".join(f"{_row(name)}\n" for name in names)
+    return GROUP_TOP.format(heading=group.capitalize()) + rows
 
 
 def _row(name: str) -> str:

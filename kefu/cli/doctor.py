@@ -15,8 +15,7 @@ from kefu.cli.checks import Check
 from kefu.cli.options import DataDir, EnvFile, settings_from
 from kefu.cli.terminal import show, table, tell_progress
 from kefu.clock import SystemClock
-from kefu.setting_files import SettingsError
-from kefu.settings import Settings
+from kefu.settings import Settings, SettingsError
 from kefu.storage.errors import EmbeddedError
 from kefu.stores import open_addresses
 

@@ -3,6 +3,7 @@
 decide on a scratch copy -> make durable -> take over the copy -> ack, push, tell the others.
 What is queued is decided together and committed once. When the commit fails, the senders are told
 to try again and the truth is read anew: if the commit did happen after all, people hear it then.
+The bot answers beside all this (answering.py), as the chat's state asks it to.
 """
 
 from collections.abc import Sequence
@@ -11,20 +12,18 @@ from uuid import UUID
 
 from actors import Actor, Letter
 from kefu.cluster.placement import slot_of
-from kefu.conversations import commands, messages
+from kefu.conversations import messages
 from kefu.conversations.announce import Announcer
-from kefu.conversations.asides import command_for
+from kefu.conversations.answering import Answering
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Refusal
+from kefu.conversations.deciding import Decider
 from kefu.conversations.frames import refusal_frame
-from kefu.conversations.keys import KeyWindow, Known
+from kefu.conversations.keys import KeyWindow
 from kefu.conversations.messages import ChatState, ConversationMessage
-from kefu.conversations.parties import Party
 from kefu.conversations.ports import World
 from kefu.conversations.reads import ReadMarks
-from kefu.conversations.refusals import ENDED, NOT_FOUND
-from kefu.conversations.store import chat_row
-from kefu.conversations.texts import released
+from kefu.conversations.rows import chat_row
 from kefu.conversations.turn import Step, Turn
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal import Collided, Fenced, JournalError, JournalFull
@@ -35,15 +34,17 @@ SAVE_READS_AFTER_S: Final = 2.0
 LOOK_AGAIN_S: Final = 2.0
 TRY_AGAIN: Final = Refusal(ErrorCode.OVERLOADED)
 BROKEN: Final = Refusal(ErrorCode.INTERNAL)
-DIFFERENT: Final = Refusal(
-    ErrorCode.INVALID_MESSAGE, "This client_message_id was used for another message."
-)
 Outcomes = list[tuple[Letter[ConversationMessage], Step | Refusal]]
 
 
 class PerhapsOld(Exception):
     """Somebody is to be refused by what is remembered. A commit would find out whether that is the
     truth still or the chat is another instance's by now; a refusal has to look."""
+
+
+def _rests_on_memory(outcome: Step | Refusal) -> bool:
+    """How fast a customer asks is known here alone."""
+    return isinstance(outcome, Refusal) and outcome.code is not ErrorCode.RATE_LIMITED
 
 
 class ConversationActor(Actor[ConversationMessage]):
@@ -57,14 +58,17 @@ class ConversationActor(Actor[ConversationMessage]):
         self._chat: Chat | None = None
         self._reads = ReadMarks()
         self._has_unsaved_reads = False
-        self._keys = KeyWindow()
+        self._decider = Decider(customer_id, world)
         self._is_loaded = False
         self._was_loaded = False
+        self._waits_since: float | None = None
 
     async def on_activate(self) -> None:
         self._announcer = Announcer(self._world, self.context)
+        self._answering = Answering(self._world, self.context)
 
     async def on_passivate(self) -> None:
+        self._answering.stop()
         await self._save_reads()
 
     def may_passivate(self) -> bool:
@@ -80,13 +84,37 @@ class ConversationActor(Actor[ConversationMessage]):
         except Exception:
             if len(letters) == 1:  # of several, each is given to us again alone
                 self._refuse_all(letters, BROKEN)
+            self._come_back()
             raise
         try:
             for letter, outcome in outcomes:
                 await self._finish(letter, outcome)
         except Exception:
             self._refuse_all(letters, BROKEN)  # what is durable must not be decided again
+            self._come_back()
             raise
+        self._go_on()
+
+    def _come_back(self) -> None:
+        """After a crash the next life begins where the truth is, even when nobody says a word."""
+        self._answering.stop()
+        self.context.remind("look", LOOK_AGAIN_S, messages.LookAgain())
+
+    def _go_on(self) -> None:
+        """What follows from the chat as it is now without anybody's word: the bot, and its return
+        when nobody comes."""
+        chat = self._chat
+        self._answering.follow(chat)
+        since = chat.waiting_since if chat is not None and chat.began_with_bot else None
+        if since == self._waits_since:
+            return
+        self._waits_since = since
+        if chat is None or since is None:
+            self.context.forget("waited")
+            return
+        left_s = since + self._world.pending_timeout_s - self._now()
+        waited = messages.WaitedTooLong(chat.chat_id, since)
+        self.context.remind("waited", max(0.0, left_s), waited)
 
     async def _make_durable(self, letters: Sequence[Letter[ConversationMessage]]) -> Outcomes:
         try:
@@ -102,8 +130,9 @@ class ConversationActor(Actor[ConversationMessage]):
             await self._load()
         self._is_loaded = False  # true again only when the turn came through
         turn = Turn(self._chat, is_wary=is_wary)
-        outcomes = [(letter, await self._decide(turn, letter.message)) for letter in letters]
-        if is_remembered and any(isinstance(outcome, Refusal) for _letter, outcome in outcomes):
+        decide = self._decider.decide
+        outcomes = [(letter, await decide(turn, letter.message)) for letter in letters]
+        if is_remembered and any(_rests_on_memory(outcome) for _letter, outcome in outcomes):
             raise PerhapsOld
         entry = turn.entry(self._slot, self._epoch, self._reads)
         if entry is not None:
@@ -113,8 +142,9 @@ class ConversationActor(Actor[ConversationMessage]):
         self._is_loaded = True
         self._chat = turn.chat
         self._reads = self._reads.moved_to(turn.chat)
+        self._decider.note_asked(turn)
         for sender_id, key, known in turn.new_keys:
-            self._keys.remember(sender_id, key, known)
+            self._decider.keys.remember(sender_id, key, known)
         return outcomes
 
     async def _load(self) -> None:
@@ -125,197 +155,14 @@ class ConversationActor(Actor[ConversationMessage]):
         self._epoch = self._world.epoch_of(self._slot)
         stored = await self._world.chats.latest(self._customer_id)
         keys = await self._world.chats.keys(self._customer_id) if stored else []
-        self._keys = KeyWindow()
+        self._decider.keys = KeyWindow()
         for sender_id, key, known in keys:
-            self._keys.remember(sender_id, key, known)
+            self._decider.keys.remember(sender_id, key, known)
         said, self._chat = self._chat, stored.chat if stored else None
         self._reads = ReadMarks.of(stored).at_least(self._reads)
         if self._was_loaded and self._chat is not None:
             await self._announcer.tell_found(said, self._chat)
         self._was_loaded = True
-
-    # --- deciding ---------------------------------------------------------------------------------
-
-    async def _decide(self, turn: Turn, message: ConversationMessage) -> Step | Refusal:
-        step = Step(turn.chat)
-        refusal: Refusal | None = None
-        match message:
-            case messages.StartChat():
-                refusal = await self._start(step, message)
-            case messages.SendMessage():
-                refusal = await self._speak(turn, step, message)
-            case messages.EndChat() | messages.RateChat():
-                refusal = await self._end_or_rate(turn, step, message)
-            case messages.Describe():
-                refusal = await self._stand_on(turn, step, message.chat_id)
-            case (
-                messages.AddNote()
-                | messages.Whisper()
-                | messages.AskAssist()
-                | messages.WatchChat()
-                | messages.UnwatchChat()
-            ):
-                refusal = await self._stand_on(turn, step, message.chat_id)
-                refusal = refusal or step.apply(command_for(message, self._now()))
-            case messages.EndSilent(chat_id=chat_id, seq=seq, log_id=log_id):
-                if step.chat is not None and step.chat.chat_id == chat_id:
-                    refusal = step.apply(commands.EndSilent(seq, log_id, self._now()))
-            case messages.QueueMoved() | messages.LookAgain() | messages.SaveReadMarks():
-                pass
-            case messages.ShowTyping() | messages.MarkRead():
-                refusal = await self._wrong_chat(turn, message.chat_id)
-            case messages.TransferChat(by=by, note=note) | messages.RequeueChat(by=by, note=note):
-                refusal = await self._wrong_chat(turn, message.chat_id)
-                refusal = refusal or step.apply(self._command(step, message))
-                if refusal is None and note:
-                    refusal = step.apply(commands.AddNote(by, note, self._now()))
-            case _:
-                refusal = await self._wrong_chat(turn, message.chat_id)
-                refusal = refusal or step.apply(self._command(step, message))
-        if refusal is not None:
-            return refusal
-        turn.take(step, guard=getattr(message, "guard", None))
-        return step
-
-    def _command(
-        self,
-        step: Step,
-        message: messages.CallHuman
-        | messages.ReturnToBot
-        | messages.AcceptChat
-        | messages.TakeOverChat
-        | messages.TransferChat
-        | messages.RequeueChat
-        | messages.ReleaseChat,
-    ) -> commands.Command:
-        at = self._now()
-        match message:
-            case messages.CallHuman(by=by, reason=reason):
-                return commands.CallHuman(by, at, reason or "manual")
-            case messages.ReturnToBot(by=by, reason=reason):
-                return commands.ReturnToBot(by, at, reason)
-            case messages.AcceptChat(agent=agent):
-                return commands.Accept(agent, at)
-            case messages.TakeOverChat(agent=agent, by=by):
-                return commands.TakeOver(agent, by, at)
-            case messages.TransferChat(by=by, to_agent=to_agent, reason=reason):
-                return commands.Transfer(by, to_agent, at, reason)
-            case messages.RequeueChat(by=by, team_id=team_id, reason=reason):
-                return commands.Requeue(by, at, reason, team_id)
-            case messages.ReleaseChat(by=by, reason=reason):
-                locale = step.chat.customer.locale if step.chat else None
-                new_id = self._world.entropy.uuid()
-                return commands.Release(by, at, new_id, released(locale), reason)
-
-    async def _start(self, step: Step, message: messages.StartChat) -> Refusal | None:
-        if step.chat is None or not step.chat.is_open:
-            return await self._open(step, message.customer, message)
-        if message.wants_human:
-            by = Party("customer", message.customer.id, message.customer.name)
-            return step.apply(commands.CallHuman(by, self._now(), "manual"))
-        return None
-
-    async def _open(
-        self,
-        step: Step,
-        customer: messages.Customer,
-        start: messages.StartChat | None = None,
-    ) -> Refusal | None:
-        is_vip = await self._world.chats.save_customer(customer)
-        is_bot_ready = self._world.is_bot_ready()
-        command = commands.Open(
-            chat_id=self._world.entropy.uuid(),
-            customer=customer.as_vip(is_vip),
-            at=self._now(),
-            wants_human=start.wants_human if start else not is_bot_ready,
-            is_bot_ready=is_bot_ready,
-            topic=start.topic if start else None,
-            order_id=start.order_id if start else None,
-        )
-        return step.apply(command)
-
-    async def _speak(self, turn: Turn, step: Step, message: messages.SendMessage) -> Refusal | None:
-        step.known = await self._find_sent(turn, message)
-        if step.known is not None:
-            same = step.known.has_same_content(message.content, message.message_type)
-            return None if same else DIFFERENT
-        if message.chat_id is not None:
-            refusal = await self._wrong_chat(turn, message.chat_id)
-            if refusal is not None:
-                return refusal
-        elif message.customer is not None and (step.chat is None or not step.chat.is_open):
-            refusal = await self._open(step, message.customer)
-            if refusal is not None:
-                return refusal
-        command = commands.Speak(
-            message_id=self._world.entropy.uuid(),
-            by=message.sender,
-            content=message.content,
-            at=self._now(),
-            is_bot_ready=self._world.is_bot_ready(),
-            message_type=message.message_type,
-            client_message_id=message.client_message_id,
-        )
-        return step.apply(command)
-
-    async def _find_sent(self, turn: Turn, message: messages.SendMessage) -> Known | None:
-        """What an earlier sending of this very message became; the store knows the oldest."""
-        key, sender_id, chat_id = message.client_message_id, message.sender.id, message.chat_id
-        if key is None or sender_id is None:
-            return None
-        known = turn.find(self._keys, sender_id, key, chat_id)
-        if known is not None or not turn.is_wary:
-            return known
-        chat_id = chat_id or (turn.chat.chat_id if turn.chat else None)
-        return await self._world.chats.sent(chat_id, sender_id, key) if chat_id else None
-
-    async def _end_or_rate(
-        self, turn: Turn, step: Step, message: messages.EndChat | messages.RateChat
-    ) -> Refusal | None:
-        """Ending a chat that has ended already only rates it."""
-        chat = await self._find(turn, message.chat_id)
-        if chat is None:
-            return NOT_FOUND
-        step.before = chat
-        at, by = self._now(), message.by
-        if isinstance(message, messages.EndChat):
-            if chat.is_open:
-                refusal = step.apply(commands.End(by, at))
-                if refusal is not None or message.rating is None or by.kind != "customer":
-                    return refusal
-            elif message.rating is None:
-                return ENDED
-        rating = message.rating
-        assert rating is not None
-        return step.apply(commands.Rate(by, rating, at, message.feedback))
-
-    async def _stand_on(self, turn: Turn, step: Step, chat_id: UUID | None) -> Refusal | None:
-        """Have the step begin at the named chat, over or not; or at the one that is open."""
-        chat = await self._find(turn, chat_id)
-        if chat is None or (chat_id is None and not chat.is_open):
-            return NOT_FOUND
-        step.before = chat
-        return None
-
-    async def _find(self, turn: Turn, chat_id: UUID | None) -> Chat | None:
-        """The latest chat, or an older one of this same customer."""
-        if turn.chat is not None and chat_id in (None, turn.chat.chat_id):
-            return turn.chat
-        if chat_id is None:
-            return None
-        changed = turn.find_chat(chat_id)
-        if changed is not None:
-            return changed
-        stored = await self._world.chats.chat(chat_id)
-        if stored is None or stored.chat.customer.id != self._customer_id:
-            return None
-        return stored.chat
-
-    async def _wrong_chat(self, turn: Turn, chat_id: UUID | None) -> Refusal | None:
-        """Why the named chat is not the latest one; older chats have all ended."""
-        if turn.chat is not None and chat_id in (None, turn.chat.chat_id):
-            return None
-        return NOT_FOUND if await self._find(turn, chat_id) is None else ENDED
 
     # --- after the commit -------------------------------------------------------------------------
 
@@ -333,6 +180,8 @@ class ConversationActor(Actor[ConversationMessage]):
                 await self._save_reads()
             case messages.QueueMoved():
                 announcer.tell_position(self._chat, message)
+            case messages.BotSpoke(turn_id=turn_id):
+                self._pass_on(turn_id)
             case messages.ShowTyping():
                 announcer.tell_typing(chat, message)
             case messages.MarkRead():
@@ -347,6 +196,18 @@ class ConversationActor(Actor[ConversationMessage]):
                 await announcer.tell_step(outcome, message)
                 answer = announcer.answer(outcome, message)
         letter.reply(answer)
+
+    def _pass_on(self, turn_id: UUID) -> None:
+        """Pieces of the answer, while the chat is still the bot's and still ours."""
+        said = self._answering.take(turn_id, self._chat)
+        if said is None or self._chat is None:
+            return
+        try:
+            is_ours = self._world.epoch_of(self._slot) == self._epoch
+        except JournalError:
+            return
+        if is_ours:
+            self._announcer.tell_piece(self._chat, turn_id, *said)
 
     def _mark_read(self, chat: Chat | None, message: messages.MarkRead) -> None:
         if chat is None:
@@ -379,6 +240,8 @@ class ConversationActor(Actor[ConversationMessage]):
                 self._refuse(letter, refusal)
 
     def _refuse(self, letter: Letter[ConversationMessage], refusal: Refusal) -> None:
+        if isinstance(letter.message, messages.BotAnswered) and refusal is TRY_AGAIN:
+            self.context.remind("answer", LOOK_AGAIN_S, letter.message)  # it cost a model's work
         origin = getattr(letter.message, "origin", None)
         if origin is not None and not isinstance(letter.message, messages.Describe):
             chat_id = getattr(letter.message, "chat_id", None)

@@ -14,9 +14,13 @@ from kefu.agents import messages as agents
 from kefu.conversations import messages
 from kefu.conversations.chat import Chat
 from kefu.conversations.events import (
+    AskedAfterHours,
     AssistAsked,
+    BotAnswered,
+    EmailLeft,
     NoteWritten,
     Remark,
+    RemindedOfHours,
     Spoken,
     Unwatched,
     Watched,
@@ -38,7 +42,15 @@ from kefu.conversations.visibility import Hearers, across, hearers_of, present
 from kefu.delivery import Origin
 from kefu.dispatch import messages as dispatch
 from kefu.instants import instant
-from protocol.server import ChatState, Read, ReadPoint, SomeoneTyping, TypingShown
+from protocol.server import (
+    AiDelta,
+    AnswerPiece,
+    ChatState,
+    Read,
+    ReadPoint,
+    SomeoneTyping,
+    TypingShown,
+)
 
 ENQUEUE_WITHIN_S = 1.0
 NOBODY: Final = Hearers()
@@ -51,10 +63,13 @@ class Announcer:
         self._world = world
         self._context = context
         self._position: int | None = None
+        self._wait_s: tuple[int, int] | None = None
 
     def state(self, chat: Chat | None, *, for_agents: bool = False) -> ChatState:
         assert chat is not None
-        return chat_state(chat, queue_position=self._position, for_agents=for_agents)
+        return chat_state(
+            chat, queue_position=self._position, wait_s=self._wait_s, for_agents=for_agents
+        )
 
     def describe(self, chat: Chat | None, message: messages.Describe) -> ChatState:
         """The answer to a look; a connection gets it as a frame, in order with all the others."""
@@ -94,8 +109,10 @@ class Announcer:
             await self._tell_actors(before, chat)
             hearers = hearers_of(event, before, chat)
             match event:
-                case Watched() | Unwatched():
+                case Watched() | Unwatched() | BotAnswered() | EmailLeft():
                     pass  # no frame tells of it
+                case AskedAfterHours() | RemindedOfHours():
+                    pass
                 case Spoken() | NoteWritten() | Whispered() | AssistAsked():
                     self._tell_status(run, before, skip)
                     run = NOBODY
@@ -125,12 +142,19 @@ class Announcer:
         frame = receipt_frame(known, message.client_message_id, message.origin.frame_id)
         self._world.publisher.reply(message.origin, frame)
 
+    def tell_piece(self, chat: Chat, turn_id: UUID, text: str, answers_seq: int) -> None:
+        """What the bot has just said. Nobody misses a piece for long: the whole answer follows."""
+        piece = AnswerPiece(chat.chat_id, turn_id, text, answers_seq)
+        hearers = present(None, chat)
+        frame = AiDelta(piece, instant(self._now()))
+        self._world.publisher.publish(hearers.customer + hearers.staff, frame)
+
     def tell_position(self, chat: Chat | None, message: messages.QueueMoved) -> None:
         is_ours = chat is not None and chat.chat_id == message.chat_id
         if chat is None or not is_ours or chat.phase != "pending_manual":
             return
-        if self._position != message.position:
-            self._position = message.position
+        if (self._position, self._wait_s) != (message.position, message.wait_s):
+            self._position, self._wait_s = message.position, message.wait_s
             frame = status_frame(self.state(chat), self._now())
             self._world.publisher.publish(present(None, chat).customer, frame)
 
@@ -159,7 +183,7 @@ class Announcer:
         origin: Origin | None = getattr(message, "origin", None)
         publisher = self._world.publisher
         if isinstance(event, Spoken):
-            if isinstance(message, messages.SendMessage):
+            if isinstance(message, messages.SendMessage) and event.sender.kind != "system":
                 self.acknowledge(known_of(event), message)
             skip = None if event.sender.kind == "system" else origin
             publisher.publish(hearers.customer + hearers.staff, message_frame(event), skip=skip)
@@ -184,8 +208,9 @@ class Announcer:
         if is_waiting and not was_waiting:
             self._position = await self._enqueue(chat)
         elif was_waiting and not is_waiting:
-            self._position = None
-            self._queue().tell(dispatch.Dequeue(chat.chat_id))
+            self._position = self._wait_s = None
+            is_taken = chat.phase == "manual_live"
+            self._queue().tell(dispatch.Dequeue(chat.chat_id, is_taken))
         old, new = before.agent if before else None, chat.agent
         if _id(old) != _id(new):
             if old is not None:
@@ -220,6 +245,7 @@ def waiting_of(chat: Chat) -> dispatch.Waiting:
         since=chat.waiting_since or chat.opened_at,
         is_vip=chat.customer.is_vip,
         is_pressing=is_pressing(chat),
+        is_returned=chat.reason == "agent_gone",
         customer_name=chat.customer.name,
         topic=chat.topic,
         reason=chat.reason,

@@ -23,6 +23,9 @@ class Chat(Struct, frozen=True):
     the team it was last handed to: it stays with whoever takes the chat, until the chat is handed
     on or a human is called anew. `seq` counts what is public, `log_id` all else, but for what
     supervisors alone may know of: that is counted downwards by `unseen_id`: -1, -2 ...
+
+    `asked_seq` is the customer's latest message, `answered_seq` the latest one that the bot need
+    not answer any more; `bot_failures` counts its failures in a row.
     """
 
     chat_id: UUID
@@ -44,7 +47,18 @@ class Chat(Struct, frozen=True):
     rating: int | None = None
     feedback: str | None = None
     team_id: UUID | None = None
+    asked_seq: int = 0
+    answered_seq: int = 0
+    bot_failures: int = 0
+    after_hours_at: float | None = None
+    """When a human was called for in vain, because none was on duty."""
+    contact_email: str | None = None
 
     @property
     def is_open(self) -> bool:
         return self.phase != "closed"
+
+    @property
+    def awaits_bot(self) -> bool:
+        """Whether the customer said something that the bot has not answered."""
+        return self.phase == "bot_active" and self.asked_seq > self.answered_seq

@@ -4,7 +4,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Party
+from kefu.bot.messages import Outcome
+from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Party, Severity
+from kefu.knowledge.messages import Source
 from protocol.codes import ErrorCode
 from protocol.server import StoredMessageType
 
@@ -31,16 +33,72 @@ class Speak(Struct, frozen=True):
     client_message_id: str | None = None
 
 
+class Notice(Struct, frozen=True):
+    """What kefu itself says to the customer."""
+
+    message_id: UUID
+    content: str
+
+
 class CallHuman(Struct, frozen=True):
+    """From the bot to the queue; `notice` is read by the customer, who need not have asked."""
+
     by: Party
     at: float
     reason: str | None = None
+    severity: Severity | None = None
+    details: tuple[str, ...] = ()
+    notice: Notice | None = None
+
+
+class AskAfterHours(Struct, frozen=True):
+    """A human is called while none is on duty; `next_start` is an ISO instant."""
+
+    by: Party
+    at: float
+    reason: str
+    severity: Severity
+    notice: Notice
+    details: tuple[str, ...] = ()
+    next_start: str | None = None
+
+
+class LeaveEmail(Struct, frozen=True):
+    by: Party
+    email: str
+    at: float
+    notice: Notice
+
+
+class AnswerCustomer(Struct, frozen=True):
+    """The bot's answer to all the customer had said up to `answers_seq`.
+
+    `is_apology`: it is kefu's own sentence, because the bot had none.
+    """
+
+    by: Party
+    message_id: UUID
+    answers_seq: int
+    content: str
+    outcome: Outcome
+    is_failure: bool
+    at: float
+    is_apology: bool = False
+    sources: tuple[Source, ...] = ()
 
 
 class ReturnToBot(Struct, frozen=True):
     by: Party
     at: float
     reason: str | None = None
+
+
+class GiveUpWaiting(Struct, frozen=True):
+    """Back to the bot, if the customer has waited since `waiting_since` and the bot was first."""
+
+    waiting_since: float
+    at: float
+    notice: Notice
 
 
 class Accept(Struct, frozen=True):
@@ -71,6 +129,15 @@ class Requeue(Struct, frozen=True):
     at: float
     reason: str | None = None
     team_id: UUID | None = None
+
+
+class ReturnToQueue(Struct, frozen=True):
+    """Back to the queue's front, if this agent, who has gone, is still in charge."""
+
+    agent_id: UUID
+    at: float
+    reason: str
+    notice: Notice
 
 
 class Release(Struct, frozen=True):
@@ -134,16 +201,20 @@ class Unwatch(Struct, frozen=True):
     at: float
 
 
+BotPhase = AnswerCustomer | AskAfterHours | LeaveEmail
 Aside = AddNote | Whisper | AskAssist | Watch | Unwatch
 Command = (
     Open
     | Speak
     | CallHuman
+    | BotPhase
     | ReturnToBot
+    | GiveUpWaiting
     | Accept
     | TakeOver
     | Transfer
     | Requeue
+    | ReturnToQueue
     | Release
     | End
     | EndSilent
@@ -162,3 +233,4 @@ class Refusal(Struct, frozen=True):
     sentence: str | None = None
     taken_by: AgentSeat | None = None
     taken_at: float | None = None
+    retry_after_s: float | None = None

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from kefu.conversations.parties import AgentSeat, Customer, Party
+from kefu.bot.messages import Outcome
+from kefu.conversations.parties import AgentSeat, Customer, Party, Severity
+from kefu.knowledge.messages import Source
 from protocol.server import StoredMessageType
 
 
@@ -40,6 +42,8 @@ class HumanCalled(Struct, frozen=True, tag=True):
     reason: str | None = None
     from_phase: Literal["bot_active"] = "bot_active"
     to_phase: Literal["pending_manual"] = "pending_manual"
+    severity: Severity | None = None
+    details: tuple[str, ...] = ()
 
 
 class ReturnedToBot(Struct, frozen=True, tag=True):
@@ -108,6 +112,52 @@ class Rated(Struct, frozen=True, tag=True):
     feedback: str | None = None
 
 
+class BotAnswered(Struct, frozen=True, tag=True):
+    """What stands behind an answer of the bot: `message_id` is the message the customer reads.
+
+    All they had said up to `answers_seq` is dealt with. `failures` counts the failures in a row.
+    """
+
+    log_id: int
+    by: Party
+    message_id: UUID
+    answers_seq: int
+    outcome: Outcome
+    failures: int
+    at: float
+    sources: tuple[Source, ...] = ()
+
+
+class AskedAfterHours(Struct, frozen=True, tag=True):
+    """A human was called while none is on duty: the bot stays. `next_start` is an ISO instant."""
+
+    log_id: int
+    by: Party
+    at: float
+    reason: str
+    severity: Severity
+    details: tuple[str, ...] = ()
+    next_start: str | None = None
+
+
+class RemindedOfHours(Struct, frozen=True, tag=True):
+    """A human was called once more after hours."""
+
+    log_id: int
+    by: Party
+    at: float
+    reason: str
+
+
+class EmailLeft(Struct, frozen=True, tag=True):
+    """The customer wrote where they can be reached later."""
+
+    log_id: int
+    by: Party
+    email: str
+    at: float
+
+
 class NoteWritten(Struct, frozen=True, tag=True):
     log_id: int
     by: Party
@@ -152,5 +202,6 @@ class Unwatched(Struct, frozen=True, tag=True):
 Transition = HumanCalled | ReturnedToBot | Taken | Released | Requeued | Ended
 Unseen = Watched | Unwatched
 Remark = NoteWritten | Whispered | AssistAsked
-LogEvent = Opened | Transition | Transferred | Rated | Remark | Unseen
+Backstage = BotAnswered | AskedAfterHours | RemindedOfHours | EmailLeft
+LogEvent = Opened | Transition | Transferred | Rated | Remark | Unseen | Backstage
 Event = LogEvent | Spoken

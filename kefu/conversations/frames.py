@@ -32,7 +32,11 @@ RETRY_AFTER_S: Final = 1.0
 
 
 def chat_state(
-    chat: Chat, *, queue_position: int | None = None, for_agents: bool = False
+    chat: Chat,
+    *,
+    queue_position: int | None = None,
+    wait_s: tuple[int, int] | None = None,
+    for_agents: bool = False,
 ) -> ChatState:
     seat = chat.agent or (chat.served_by if not chat.is_open else None)
     return ChatState(
@@ -41,6 +45,7 @@ def chat_state(
         last_seq=chat.seq,
         agent=agent_card(seat) if seat else None,
         queue_position=queue_position if chat.phase == "pending_manual" else None,
+        estimated_wait_s=wait_s if chat.phase == "pending_manual" else None,
         topic=chat.topic,
         rating=chat.rating,
         customer=customer_card(chat.customer) if for_agents else None,
@@ -106,11 +111,12 @@ def remark_frame(
 def refusal_frame(
     refusal: Refusal, at: float, *, chat_id: UUID | None = None, reply_to: str | None = None
 ) -> Error:
+    is_busy = refusal.code is ErrorCode.OVERLOADED
     fault = Fault(
         code=refusal.code,
         message=refusal.sentence or ERRORS[refusal.code].sentence,
         chat_id=chat_id,
-        retry_after_s=RETRY_AFTER_S if refusal.code is ErrorCode.OVERLOADED else None,
+        retry_after_s=RETRY_AFTER_S if is_busy else refusal.retry_after_s,
         taken_by=agent_card(refusal.taken_by) if refusal.taken_by else None,
         taken_at=None if refusal.taken_at is None else instant(refusal.taken_at),
     )

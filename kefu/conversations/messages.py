@@ -4,11 +4,13 @@ Frames go to people through the Publisher; the answer to a request tells the ask
 `origin` is left out where nobody's connection waits for a frame.
 """
 
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 
 from actors import Repeatable, Request
+from kefu.bot.messages import Answer
 from kefu.conversations.commands import Refusal
 from kefu.conversations.parties import AgentSeat, Customer, Party, Phase
 from kefu.delivery import Origin
@@ -21,6 +23,8 @@ __all__ = [
     "AgentSeat",
     "AsideMessage",
     "AskAssist",
+    "BotAnswered",
+    "BotSpoke",
     "CallHuman",
     "ChatState",
     "ConversationMessage",
@@ -39,6 +43,7 @@ __all__ = [
     "ReleaseChat",
     "RequeueChat",
     "ReturnToBot",
+    "ReturnToQueue",
     "SaveReadMarks",
     "SendMessage",
     "ShowTyping",
@@ -46,12 +51,28 @@ __all__ = [
     "TakeOverChat",
     "TransferChat",
     "UnwatchChat",
+    "WaitedTooLong",
     "WatchChat",
     "Whisper",
+    "answered_seq",
 ]
 
 KIND = "conversation"
 Outcome = ChatState | Refusal
+_ANSWER_KEY: Final = "answers-"
+
+
+def answer_key(seq: int) -> str:
+    """The client_message_id of the bot's answer to all the customer said up to `seq`."""
+    return f"{_ANSWER_KEY}{seq}"
+
+
+def answered_seq(client_message_id: str | None) -> int | None:
+    """Up to where a message of the bot answers, by its client_message_id; None of any other."""
+    if client_message_id is None or not client_message_id.startswith(_ANSWER_KEY):
+        return None
+    number = client_message_id.removeprefix(_ANSWER_KEY)
+    return int(number) if number.isascii() and number.isdigit() else None
 
 
 class StartChat(Request[Outcome], Repeatable, Struct, frozen=True):
@@ -65,7 +86,8 @@ class StartChat(Request[Outcome], Repeatable, Struct, frozen=True):
 class SendMessage(Request[Refusal | None], Struct, frozen=True):
     """`customer` is given by customers: their message may open a chat.
 
-    Told, not asked: receipt or refusal reach the connection as frames.
+    Told, not asked: receipt or refusal reach the connection as frames. One that is `only_to_bot`
+    is refused with MANUAL_IN_PROGRESS while a human is called for or in charge.
     """
 
     origin: Origin
@@ -75,6 +97,7 @@ class SendMessage(Request[Refusal | None], Struct, frozen=True):
     chat_id: UUID | None = None
     client_message_id: str | None = None
     customer: Customer | None = None
+    only_to_bot: bool = False
 
     @property
     def may_repeat(self) -> bool:
@@ -239,10 +262,47 @@ class Describe(Request[Outcome], Repeatable, Struct, frozen=True):
 
 
 class QueueMoved(Struct, frozen=True):
-    """The chat's place in the queue changed; the customer is told."""
+    """The chat's place in the queue changed; the customer is told.
+
+    `wait_s` is between how many seconds it may still take, where that can be said honestly.
+    """
 
     chat_id: UUID
     position: int
+    wait_s: tuple[int, int] | None = None
+
+
+class ReturnToQueue(Request[Outcome], Repeatable, Struct, frozen=True):
+    """The agent in charge has gone and not come back: somebody else is to take the chat, next.
+
+    Only that agent's actor sends this.
+    """
+
+    chat_id: UUID
+    agent_id: UUID
+    reason: str = "agent_gone"
+
+
+class BotSpoke(Struct, frozen=True):
+    """A bot's turn says to its conversation: there are pieces to pass on."""
+
+    turn_id: UUID
+
+
+class BotAnswered(Struct, frozen=True):
+    """A bot's turn says to its conversation: this is the whole answer."""
+
+    turn_id: UUID
+    chat_id: UUID
+    answers_seq: int
+    answer: Answer
+
+
+class WaitedTooLong(Struct, frozen=True):
+    """A conversation's reminder to itself: nobody came."""
+
+    chat_id: UUID
+    waiting_since: float
 
 
 class LookAgain(Struct, frozen=True):
@@ -272,6 +332,10 @@ ConversationMessage = (
     | MarkRead
     | Describe
     | QueueMoved
+    | ReturnToQueue
+    | BotSpoke
+    | BotAnswered
+    | WaitedTooLong
     | LookAgain
     | SaveReadMarks
 )

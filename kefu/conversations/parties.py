@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from protocol.server import SenderType
 
 Phase = Literal["bot_active", "pending_manual", "manual_live", "closed"]
+Severity = Literal["low", "high"]
 
 
 class Party(Struct, frozen=True):
@@ -51,3 +52,5 @@ class Customer(Struct, frozen=True):
 
 
 SYSTEM = Party("system")
+# Its id never changes: under it the store keeps a question from being answered twice.
+BOT = Party("ai", UUID("6a1d7f0e-5c1b-5d0a-9a57-6b6f74000001"))

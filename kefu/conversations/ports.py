@@ -1,19 +1,25 @@
 """What a conversation needs of the world. The real thing is in store.py and storage/journal.py."""
 
 from collections.abc import Callable
-from typing import Protocol
+from datetime import datetime
+from typing import Final, Protocol
 from uuid import UUID
 
 from msgspec import Struct
 
+from kefu.bot.messages import Bot
 from kefu.clock import Clock
 from kefu.conversations.chat import Chat
+from kefu.conversations.escalation import Rules
 from kefu.conversations.keys import Known
-from kefu.conversations.parties import Customer
+from kefu.conversations.parties import BOT, Customer, Party
 from kefu.delivery import Publisher
 from kefu.entropy import Entropy
+from kefu.shifts.messages import Duty
 from kefu.storage.rows import Entry
 from protocol.server import Message
+
+ALWAYS: Final = Duty(is_open=True)
 
 
 class StoredChat(Struct, frozen=True):
@@ -74,6 +80,14 @@ class World(Struct, frozen=True):
     clock: Clock
     entropy: Entropy
     epoch_of: Callable[[int], int]
-    is_bot_ready: Callable[[], bool]
+    bot: Callable[[], Bot | None] = lambda: None
+    """The bot that answers first; None where humans do."""
+    bot_party: Party = BOT
+    rules: Rules = Rules()
+    duty: Callable[[datetime, UUID | None], Duty] = lambda _at, _team_id: ALWAYS
+    """Whether humans are there (those of a team)."""
+    turns_per_minute: int = 20
+    turns_per_minute_vip: int = 100
+    pending_timeout_s: float = 600.0
     note_live: Callable[[Chat], None] = lambda _chat: None
     """Told of every durable change; see live.py."""

@@ -14,26 +14,34 @@ from typing import Final, assert_never
 from msgspec.structs import replace
 
 from kefu.conversations.asides import decide_aside
+from kefu.conversations.bot_phase import decide_bot_phase, evolve_bot_phase, notice_of
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import (
     Accept,
     Aside,
+    BotPhase,
     CallHuman,
     Command,
     End,
     EndSilent,
+    GiveUpWaiting,
+    Notice,
     Open,
     Rate,
     Refusal,
     Release,
     Requeue,
     ReturnToBot,
+    ReturnToQueue,
     Speak,
     TakeOver,
     Transfer,
 )
 from kefu.conversations.events import (
+    AskedAfterHours,
     AssistAsked,
+    BotAnswered,
+    EmailLeft,
     Ended,
     Event,
     HumanCalled,
@@ -41,6 +49,7 @@ from kefu.conversations.events import (
     Opened,
     Rated,
     Released,
+    RemindedOfHours,
     Requeued,
     ReturnedToBot,
     Spoken,
@@ -90,13 +99,13 @@ def decide(chat: Chat | None, command: Command) -> Decision:
         return decide_aside(chat, command)
     if not chat.is_open:
         return ENDED
+    if isinstance(command, BotPhase):
+        return decide_bot_phase(chat, command)
     match command:
         case Speak():
             return _speak(chat, command)
-        case CallHuman():
-            return _call_human(chat, command)
-        case ReturnToBot():
-            return _return_to_bot(chat, command)
+        case CallHuman() | ReturnToBot() | GiveUpWaiting():
+            return decide_bot_phase(chat, command)
         case Accept():
             return _accept(chat, command)
         case TakeOver():
@@ -105,6 +114,8 @@ def decide(chat: Chat | None, command: Command) -> Decision:
             return _transfer(chat, command)
         case Requeue():
             return _requeue(chat, command)
+        case ReturnToQueue():
+            return _return_to_queue(chat, command)
         case Release():
             return _release(chat, command)
         case End():
@@ -152,25 +163,6 @@ def _speak(chat: Chat, command: Speak) -> Decision:
     if sender.kind == "customer" and nobody_listens:
         return (spoken, HumanCalled(chat.log_id + 1, SYSTEM, command.at, "no_bot"))
     return (spoken,)
-
-
-def _call_human(chat: Chat, command: CallHuman) -> Decision:
-    """By the customer, or by the bot and the rules on their behalf; agents take over instead."""
-    if command.by.kind == "agent":
-        return NOT_FOUND
-    if chat.phase != "bot_active":
-        return ()
-    return (HumanCalled(chat.log_id + 1, command.by, command.at, command.reason),)
-
-
-def _return_to_bot(chat: Chat, command: ReturnToBot) -> Decision:
-    if command.by.kind not in ("customer", "system"):
-        return NOT_FOUND
-    if chat.phase == "manual_live":
-        return NOT_WAITING
-    if chat.phase == "bot_active":
-        return ()
-    return (ReturnedToBot(chat.log_id + 1, command.by, command.at, command.reason),)
 
 
 def _accept(chat: Chat, command: Accept) -> Decision:
@@ -228,18 +220,19 @@ def _requeue(chat: Chat, command: Requeue) -> Decision:
     return (Requeued(chat.log_id + 1, by, at, reason, team_id=command.team_id),)
 
 
+def _return_to_queue(chat: Chat, command: ReturnToQueue) -> Decision:
+    if chat.agent is None or chat.agent.id != command.agent_id:
+        return ()
+    requeued = Requeued(
+        chat.log_id + 1, SYSTEM, command.at, command.reason, team_id=chat.team_id
+    )
+    return (requeued, notice_of(chat, command.notice, command.at))
+
+
 def _release(chat: Chat, command: Release) -> Decision:
     if not _is_in_charge(chat, command.by):
         return NOT_FOUND
-    farewell = Spoken(
-        chat_id=chat.chat_id,
-        seq=chat.seq + 1,
-        message_id=command.message_id,
-        sender=SYSTEM,
-        content=command.farewell,
-        message_type="system",
-        at=command.at,
-    )
+    farewell = notice_of(chat, Notice(command.message_id, command.farewell), command.at)
     return (Released(chat.log_id + 1, command.by, command.at, command.reason), farewell)
 
 
@@ -272,7 +265,7 @@ def _rate(chat: Chat, command: Rate) -> Decision:
 
 def _is_stranger(chat: Chat, command: Command) -> bool:
     """A customer who is not this chat's; what agents may do is for each command to say."""
-    if isinstance(command, Open | Accept):
+    if isinstance(command, Open | Accept | GiveUpWaiting | ReturnToQueue):
         return False
     return command.by.kind == "customer" and command.by.id != chat.customer.id
 
@@ -301,11 +294,14 @@ def evolve(chat: Chat | None, event: Event) -> Chat:
     assert chat is not None, "a chat begins with Opened"
     match event:
         case Spoken(seq=seq):
-            return replace(chat, seq=seq)
+            is_asking = event.sender.kind == "customer"
+            return replace(chat, seq=seq, asked_seq=seq if is_asking else chat.asked_seq)
         case Transferred():
             return replace(_with_agent(chat, event), team_id=None)
         case Rated():
             return replace(chat, log_id=event.log_id, rating=event.rating, feedback=event.feedback)
+        case BotAnswered() | AskedAfterHours() | RemindedOfHours() | EmailLeft():
+            return evolve_bot_phase(chat, event)
         case NoteWritten() | Whispered() | AssistAsked():
             return replace(chat, log_id=event.log_id)
         case Watched() | Unwatched():
@@ -321,15 +317,21 @@ def _move(chat: Chat, event: Transition) -> Chat:
     chat = replace(chat, phase=event.to_phase, log_id=event.log_id, agent=None, waiting_since=None)
     match event:
         case HumanCalled():
-            return replace(chat, waiting_since=event.at, reason=event.reason, team_id=None)
+            return replace(
+                chat,
+                waiting_since=event.at,
+                reason=event.reason,
+                team_id=None,
+                bot_failures=0,
+            )
         case Requeued(team_id=team_id):
             return replace(chat, waiting_since=event.at, reason=event.reason, team_id=team_id)
         case Taken():
             return _with_agent(chat, event)
         case Ended():
             return replace(chat, ended_at=event.at)
-        case ReturnedToBot() | Released():
-            return chat
+        case ReturnedToBot() | Released():  # what was said to humans is not for the bot to answer
+            return replace(chat, answered_seq=chat.seq)
         case _:
             assert_never(event)
 

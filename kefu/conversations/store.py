@@ -1,30 +1,15 @@
-"""Chats and their messages in PostgreSQL: reading, and the rows the journal is to write."""
+"""Reading chats and their messages from PostgreSQL. What is written stands in rows.py."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
-
 from kefu.conversations.chat import STATUS, Chat
-from kefu.conversations.events import (
-    AssistAsked,
-    Event,
-    LogEvent,
-    NoteWritten,
-    Opened,
-    Rated,
-    Requeued,
-    Spoken,
-    Whispered,
-)
 from kefu.conversations.keys import WINDOW, Known, fingerprint
-from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Phase
+from kefu.conversations.parties import AgentSeat, Customer, Phase
 from kefu.conversations.ports import SilentChat, StoredChat
-from kefu.instants import instant
 from kefu.storage.database import Connection, DatabasePool, connected
-from kefu.storage.rows import ChatRow, EventRow, MessageRow
 from protocol.server import Message
 
 PHASE: Final[dict[str, Phase]] = {status: phase for phase, status in STATUS.items()}
@@ -32,6 +17,10 @@ PHASE: Final[dict[str, Phase]] = {status: phase for phase, status in STATUS.item
 _CHAT_COLUMNS: Final = """
 SELECT c.*, u.sub, u.is_guest, u.name, u.email, u.phone, u.locale, u.is_vip,
        coalesce((SELECT max(m.seq) FROM chat_messages m WHERE m.chat_id = c.id), 0) AS head_seq,
+       coalesce((
+           SELECT m.seq FROM chat_messages m WHERE m.chat_id = c.id AND m.sender_type = 'customer'
+           ORDER BY m.seq DESC LIMIT 1
+       ), 0) AS asked_seq,
        least((SELECT min(e.log_id) FROM chat_events e WHERE e.chat_id = c.id), 0) AS unseen_head
 FROM chats c JOIN customers u ON u.id = c.customer_id
 """
@@ -45,6 +34,7 @@ ORDER BY c.status = 'ended', c.started_at DESC, c.id DESC LIMIT 1
 ONE_CHAT: Final = _CHAT_COLUMNS + " WHERE c.id = $1"
 WAITING_CHATS: Final = _CHAT_COLUMNS + " WHERE c.status = 'waiting' ORDER BY c.waiting_since"
 ACTIVE_CHATS: Final = "SELECT id, customer_id FROM chats WHERE agent_id = $1 AND status = 'active'"
+BUSY_AGENTS: Final = "SELECT DISTINCT agent_id FROM chats WHERE status = 'active'"
 SILENT_CHATS: Final = """
 SELECT c.id, c.customer_id, c.log_head, coalesce(m.seq, 0) AS seq
 FROM chats c
@@ -57,7 +47,11 @@ ORDER BY c.id LIMIT $3
 """
 HEADS: Final = """
 SELECT c.id, c.customer_id, c.agent_id, c.status,
-       coalesce((SELECT max(m.seq) FROM chat_messages m WHERE m.chat_id = c.id), 0) AS seq
+       coalesce((SELECT max(m.seq) FROM chat_messages m WHERE m.chat_id = c.id), 0) AS seq,
+       c.status = 'bot' AND EXISTS (
+           SELECT FROM chat_messages m
+           WHERE m.chat_id = c.id AND m.seq > c.answered_seq AND m.sender_type = 'customer'
+       ) AS is_unanswered
 FROM (
     SELECT * FROM chats WHERE customer_id = ANY($1::uuid[]) AND status <> 'ended'
     UNION
@@ -119,8 +113,9 @@ class PostgresChats:
 
     async def heads(
         self, customer_ids: Iterable[UUID], agent_ids: Iterable[UUID], chat_ids: Iterable[UUID]
-    ) -> list[tuple[UUID, UUID, UUID | None, str, int]]:
-        """Where open chats stand: (chat, customer, agent, status, seq). See heads.HeadReader."""
+    ) -> list[tuple[UUID, UUID, UUID | None, str, int, bool]]:
+        """Where open chats stand: (chat, customer, agent, status, seq, is unanswered). See
+        heads.HeadReader."""
         async with connected(self._pool) as connection:
             ids = (list(customer_ids), list(agent_ids), list(chat_ids))
             rows = await connection.fetch(HEADS, *ids)
@@ -137,6 +132,11 @@ class PostgresChats:
     async def waiting(self) -> list[Chat]:
         async with connected(self._pool) as connection:
             return await load_waiting(connection)
+
+    async def busy_agents(self) -> list[UUID]:
+        """Who is in charge of a chat."""
+        async with connected(self._pool) as connection:
+            return [record["agent_id"] for record in await connection.fetch(BUSY_AGENTS)]
 
     async def silent(self, since: datetime, after: UUID, limit: int) -> list[SilentChat]:
         async with connected(self._pool) as connection:
@@ -218,80 +218,6 @@ async def save_customer(connection: Connection, customer: Customer) -> bool:
     return is_vip
 
 
-def chat_row(chat: Chat, customer_read_seq: int, agent_read_seq: int) -> ChatRow:
-    seat = chat.agent or chat.served_by
-    return ChatRow(
-        id=chat.chat_id,
-        customer_id=chat.customer.id,
-        status=STATUS[chat.phase],
-        agent_id=seat.id if seat else None,
-        agent_name=seat.name if seat else None,
-        agent_avatar=seat.avatar_url if seat else None,
-        began_with_bot=chat.began_with_bot,
-        topic=chat.topic,
-        order_id=chat.order_id,
-        reason=chat.reason,
-        log_head=chat.log_id,
-        customer_read_seq=customer_read_seq,
-        agent_read_seq=agent_read_seq,
-        started_at=instant(chat.opened_at),
-        waiting_since=None if chat.waiting_since is None else instant(chat.waiting_since),
-        taken_at=None if chat.taken_at is None else instant(chat.taken_at),
-        ended_at=None if chat.ended_at is None else instant(chat.ended_at),
-        rating=chat.rating,
-        feedback=chat.feedback,
-        team_id=chat.team_id,
-    )
-
-
-def message_row(event: Spoken) -> MessageRow:
-    return MessageRow(
-        chat_id=event.chat_id,
-        seq=event.seq,
-        message_id=event.message_id,
-        sender_type=event.sender.kind,
-        sender_id=event.sender.id,
-        sender_name=event.sender.name,
-        content=event.content,
-        message_type=event.message_type,
-        client_message_id=event.client_message_id,
-        created_at=instant(event.at),
-    )
-
-
-def event_row(chat_id: UUID, event: LogEvent) -> EventRow:
-    by = SYSTEM if isinstance(event, Opened) else event.by
-    return EventRow(
-        chat_id=chat_id,
-        log_id=event.log_id,
-        kind=type(event).__name__,
-        by_type=by.kind,
-        by_id=by.id,
-        by_name=by.name,
-        from_phase=getattr(event, "from_phase", None),
-        to_phase=getattr(event, "to_phase", None),
-        reason=getattr(event, "reason", None),
-        body=_body(event),
-        created_at=instant(event.at),
-    )
-
-
-def _body(event: Event) -> str | None:
-    """What the columns do not hold."""
-    match event:
-        case NoteWritten(content=content) | Whispered(content=content):
-            return msgspec.json.encode({"content": content}).decode()
-        case AssistAsked(to_agent=to_agent, question=question):
-            return msgspec.json.encode({"agent_id": to_agent, "question": question}).decode()
-        case Rated(rating=rating, feedback=feedback):
-            return msgspec.json.encode({"rating": rating, "feedback": feedback}).decode()
-        case Requeued(team_id=team_id):
-            return msgspec.json.encode({"team_id": team_id}).decode() if team_id else None
-        case _:
-            agent = getattr(event, "agent", None)
-            return msgspec.json.encode({"agent_id": agent.id}).decode() if agent else None
-
-
 def _seconds(record: Any, column: str) -> float | None:
     value = record[column]
     return None if value is None else float(value.timestamp())
@@ -331,6 +257,11 @@ def _stored_chat(record: Any) -> StoredChat:
         rating=record["rating"],
         feedback=record["feedback"],
         team_id=record["team_id"],
+        asked_seq=record["asked_seq"],
+        answered_seq=record["answered_seq"],
+        bot_failures=record["bot_failures"],
+        after_hours_at=_seconds(record, "after_hours_at"),
+        contact_email=record["contact_email"],
     )
     return StoredChat(chat, record["customer_read_seq"], record["agent_read_seq"])
 
@@ -358,15 +289,3 @@ def _message(record: Any) -> Message:
         sender_name=record["sender_name"],
         client_message_id=record["client_message_id"],
     )
-
-
-def rows_of(chat_id: UUID, events: Sequence[Event]) -> tuple[list[MessageRow], list[EventRow]]:
-    """The events of one chat as the rows that make them durable."""
-    messages: list[MessageRow] = []
-    log: list[EventRow] = []
-    for event in events:
-        if isinstance(event, Spoken):
-            messages.append(message_row(event))
-        else:
-            log.append(event_row(chat_id, event))
-    return messages, log

@@ -11,8 +11,8 @@ from kefu.conversations.commands import Command, Refusal
 from kefu.conversations.events import Event, Spoken
 from kefu.conversations.keys import KeyWindow, Known, fingerprint
 from kefu.conversations.reads import ReadMarks
+from kefu.conversations.rows import chat_row, rows_of
 from kefu.conversations.state import decide, evolve
-from kefu.conversations.store import chat_row, rows_of
 from kefu.storage.rows import Entry, EventRow, MessageRow
 
 
@@ -52,6 +52,8 @@ class Turn:
         self.is_wary = is_wary
         """After a collision: ask the store for keys older than the window, too."""
         self.new_keys: list[tuple[UUID, str, Known]] = []
+        self.asked_at: list[float] = []
+        """When the bot was asked; see pace.py."""
         self._messages: list[MessageRow] = []
         self._events: list[EventRow] = []
         self._chats: dict[UUID, Chat] = {}

@@ -11,7 +11,10 @@ from typing import Literal, NamedTuple, assert_never
 
 from kefu.conversations.chat import Chat
 from kefu.conversations.events import (
+    AskedAfterHours,
     AssistAsked,
+    BotAnswered,
+    EmailLeft,
     Ended,
     Event,
     HumanCalled,
@@ -19,6 +22,7 @@ from kefu.conversations.events import (
     Opened,
     Rated,
     Released,
+    RemindedOfHours,
     Requeued,
     ReturnedToBot,
     Spoken,
@@ -59,6 +63,8 @@ def visibility_of(event: Event) -> Visibility:
         case Released() | Requeued() | Ended() | Rated():
             return "public"
         case NoteWritten() | Whispered() | AssistAsked():
+            return "agents"
+        case BotAnswered() | AskedAfterHours() | RemindedOfHours() | EmailLeft():
             return "agents"
         case Watched() | Unwatched():
             return "supervisor"

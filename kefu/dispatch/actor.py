@@ -23,6 +23,7 @@ from kefu.dispatch.assignment import Assignment, AutomaticMode, Offer
 from kefu.dispatch.feed import Feed, FeedFrame
 from kefu.dispatch.messages import QueueMessage, Waiting
 from kefu.dispatch.queue import in_order, position, priority
+from kefu.dispatch.waits import Waits
 from kefu.entropy import Entropy
 from kefu.instants import instant
 from kefu.storage.errors import StoreUnavailable
@@ -47,8 +48,13 @@ RECONCILE_EVERY_TICKS: Final = 15
 ChangeName = Literal["added", "changed", "removed"]
 
 
+async def nobody() -> list[UUID]:
+    return []
+
+
 class World(Struct, frozen=True):
-    """`load_waiting` reads every waiting chat from the store, `agents_here` says who is connected.
+    """`load_waiting` reads every waiting chat from the store, `load_busy` who is in charge of one,
+    `agents_here` says who is connected.
 
     In the manual mode nobody is offered anything. An offer stands for `offer_s`. `on_stranded` is
     told once a tick how many were left waiting though somebody free could have been offered them.
@@ -62,6 +68,7 @@ class World(Struct, frozen=True):
     mode: Literal["manual"] | AutomaticMode = "manual"
     offer_s: float = 30.0
     on_stranded: Callable[[int], None] = lambda _count: None
+    load_busy: Callable[[], Awaitable[list[UUID]]] = nobody
 
 
 class QueueActor(Actor[QueueMessage]):
@@ -73,7 +80,8 @@ class QueueActor(Actor[QueueMessage]):
         self._waiting: dict[UUID, Waiting] = {}
         self._shown: dict[UUID, QueueItem] = {}
         """The waiting chats as the feed showed them last."""
-        self._position_told: dict[UUID, int] = {}
+        self._position_told: dict[UUID, tuple[int, tuple[int, int] | None]] = {}
+        self._waits = Waits()
         self._agents: dict[UUID, AgentPresence] = {}
         self._feed = Feed(str(world.entropy.uuid()))
         self._assignment: Assignment | None = None
@@ -96,7 +104,9 @@ class QueueActor(Actor[QueueMessage]):
                 self._position_told.pop(waiting.chat_id, None)
                 self._assign()
                 return position(waiting, self._waiting.values(), self._now())
-            case messages.Dequeue(chat_id=chat_id):
+            case messages.Dequeue(chat_id=chat_id, is_taken=is_taken):
+                if is_taken and chat_id in self._waiting:
+                    self._waits.note_taken(self._world.clock.monotonic())
                 self._take_out(chat_id)
                 self._assign()
             case messages.PresenceChanged(agent=agent, reserved=reserved):
@@ -143,6 +153,7 @@ class QueueActor(Actor[QueueMessage]):
         what it does not show waiting has left, and a Dequeue on its way finds nothing to do."""
         try:
             stored = {waiting.chat_id: waiting for waiting in await self._world.load_waiting()}
+            busy = await self._world.load_busy()
         except StoreUnavailable:
             return
         for chat_id in self._waiting.keys() - stored.keys():
@@ -150,16 +161,26 @@ class QueueActor(Actor[QueueMessage]):
         for waiting in stored.values():
             self._put(waiting)
         self._is_loaded = True
+        self._wake(busy)
         # a conversation may have been unable to take its place in: one that has it says nothing
         self._position_told.clear()
 
+    def _wake(self, busy: list[UUID]) -> None:
+        """An agent's actor may have gone down with its instance: whoever is thought to be there, or
+        has chats, is asked, so that nobody's chats wait for an agent nobody watches over."""
+        seeming = (id for id, agent in self._agents.items() if agent.status != "offline")
+        for agent_id in dict.fromkeys((*busy, *seeming)):
+            self.context.ref(agents.KIND, str(agent_id)).tell(agents.TellPresence())
+
     def _tell_positions(self) -> None:
         """Once a tick, and only to those whose place changed."""
+        now = self._world.clock.monotonic()
         for place, one in enumerate(in_order(self._waiting.values(), self._now()), start=1):
-            if self._position_told.get(one.chat_id) != place:
+            told = (place, self._waits.band(place, now))
+            if self._position_told.get(one.chat_id) != told:
                 conversation = self.context.ref(conversations.KIND, str(one.customer_id))
-                if conversation.tell(conversations.QueueMoved(one.chat_id, place)):
-                    self._position_told[one.chat_id] = place
+                if conversation.tell(conversations.QueueMoved(one.chat_id, *told)):
+                    self._position_told[one.chat_id] = told
 
     # --- the feed ---------------------------------------------------------------------------------
 

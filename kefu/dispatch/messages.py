@@ -30,7 +30,8 @@ class Waiting(Struct, frozen=True):
     """A chat that waits for a human. `since` is seconds since the epoch.
 
     A pressing one is about something urgent, or waits for the second time. One that was handed to a
-    team is offered to its members alone; anybody may still accept it.
+    team is offered to its members alone; anybody may still accept it. A returned one comes back
+    because its agent has gone: it is next.
     """
 
     chat_id: UUID
@@ -38,6 +39,7 @@ class Waiting(Struct, frozen=True):
     since: float
     is_vip: bool = False
     is_pressing: bool = False
+    is_returned: bool = False
     customer_name: str | None = None
     topic: str | None = None
     reason: str | None = None
@@ -51,7 +53,10 @@ class Enqueue(Request[int], Repeatable, Struct, frozen=True):
 
 
 class Dequeue(Request[None], Repeatable, Struct, frozen=True):
+    """`is_taken`: an agent has taken the chat, nobody gave up waiting."""
+
     chat_id: UUID
+    is_taken: bool = False
 
 
 class PresenceChanged(Request[None], Repeatable, Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""The one order of the queue: VIPs, then urgent, high, normal, then the longest wait. Pure."""
+"""The one order of the queue: VIPs, then urgent, high, normal, then the longest wait. Pure.
+
+Whose agent has gone comes before everybody of their kind: they were being served already.
+"""
 
 from collections.abc import Iterable
 from typing import Final
@@ -11,8 +14,8 @@ _PLACE: Final[dict[PriorityLevel, int]] = {"urgent": 0, "high": 1, "normal": 2}
 
 
 def priority(waiting: Waiting, now: float) -> PriorityLevel:
-    """Urgent: a VIP, or anybody who has waited for more than five minutes."""
-    if waiting.is_vip or now - waiting.since > URGENT_AFTER_S:
+    """Urgent: a VIP, who was served before, or anybody who has waited for over five minutes."""
+    if waiting.is_vip or waiting.is_returned or now - waiting.since > URGENT_AFTER_S:
         return "urgent"
     return "high" if waiting.is_pressing else "normal"
 
@@ -28,5 +31,6 @@ def position(one: Waiting, waiting: Iterable[Waiting], now: float) -> int:
     return 1 + sum(_rank(other, now) < rank for other in waiting)
 
 
-def _rank(one: Waiting, now: float) -> tuple[bool, int, float, bytes]:
-    return (not one.is_vip, _PLACE[priority(one, now)], one.since, one.chat_id.bytes)
+def _rank(one: Waiting, now: float) -> tuple[bool, bool, int, float, bytes]:
+    place = _PLACE[priority(one, now)]
+    return (not one.is_vip, not one.is_returned, place, one.since, one.chat_id.bytes)

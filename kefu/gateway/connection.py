@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from actors import ActorError, Ref, Request
@@ -24,11 +24,11 @@ from kefu.gateway.outbox import Outbox, Outgoing, Stalled, Wire
 from kefu.gateway.owed import Owed
 from kefu.gateway.ports import Backstage
 from kefu.gateway.role import Role
+from kefu.gateway.sense import EPHEMERAL, makes_sense
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ERRORS, CloseCode, ErrorCode
 from protocol.customer import Ping, Resume
 from protocol.server import (
-    AiDelta,
     ChatStatus,
     Departure,
     Error,
@@ -36,20 +36,12 @@ from protocol.server import (
     GoAway,
     MessageAck,
     NewMessage,
-    NoteAdded,
-    Read,
     ToWorkbench,
-    TypingShown,
-    Whispered,
 )
 from protocol.wire import Rejection
 
 Work = Coroutine[Any, Any, None]
 Encode = Callable[[Outgoing], Wire | None]
-# Nobody misses them for long: the next one, or the message itself, says the same.
-EPHEMERAL: Final = frozenset((TypingShown, Read, AiDelta))
-# They mean nothing to a client that has not heard of the chat yet.
-OF_A_KNOWN_CHAT: Final = (TypingShown, Read, AiDelta, NoteAdded, Whispered)
 WRONG_FORMAT = Rejection(
     ErrorCode.INVALID_MESSAGE, "Text frames carry JSON, binary ones MessagePack where agreed."
 )
@@ -233,14 +225,8 @@ class Connection:
             self._deliver_counted(outgoing, frame)
         elif isinstance(frame, ChatStatus):
             self._deliver_status(self.role.decorate(frame), outgoing)
-        elif self._makes_sense(frame) and self.role.hears(frame):
+        elif makes_sense(frame, self.views) and self.role.hears(frame):
             self.put(outgoing)
-
-    def _makes_sense(self, frame: ToWorkbench) -> bool:
-        """The first a client hears of a chat is its status."""
-        is_answer = frame.reply_to is not None
-        known = not isinstance(frame, OF_A_KNOWN_CHAT) or frame.payload.chat_id in self.views
-        return is_answer or known
 
     def _deliver_counted(self, outgoing: Outgoing, frame: NewMessage | MessageAck) -> None:
         view = self.views.get(frame.payload.chat_id)

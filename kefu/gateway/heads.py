@@ -29,21 +29,23 @@ log = logging.getLogger("kefu.gateway")
 
 
 class Head(Struct, frozen=True):
-    """Where a chat that has not ended stands."""
+    """Where a chat that has not ended stands. `is_unanswered`: the bot owes it an answer."""
 
     chat_id: UUID
     customer_id: UUID
     agent_id: UUID | None
     status: str
     seq: int
+    is_unanswered: bool
 
 
 class HeadReader(Protocol):
     async def heads(
         self, customer_ids: Iterable[UUID], agent_ids: Iterable[UUID], chat_ids: Iterable[UUID]
-    ) -> list[tuple[UUID, UUID, UUID | None, str, int]]:
+    ) -> list[tuple[UUID, UUID, UUID | None, str, int, bool]]:
         """The open chats of these customers, those in the charge of these agents, and the open
-        ones of these chats, as (chat, customer, agent, status, seq). Raises StoreUnavailable."""
+        ones of these chats, as (chat, customer, agent, status, seq, is unanswered). Raises
+        StoreUnavailable."""
         ...
 
 
@@ -83,7 +85,8 @@ class Heads:
     async def look(self, *, is_after_loss: bool = True) -> None:
         """Compare once. Raises StoreUnavailable.
 
-        `is_after_loss`: who waits may have missed their place, which the store does not hold.
+        `is_after_loss`: who waits may have missed their place, which the store does not hold; and
+        a bot that was answering may have gone, so that the conversation is to look, too.
         """
         present = [each for each in self._hub if isinstance(each, Connection) and each.is_present]
         customers = {id for each in present if (id := each.role.customer_id) is not None}
@@ -103,7 +106,7 @@ class Heads:
             if role.agent_id is not None:
                 charge = {head.chat_id for head in by_agent.get(role.agent_id, [])}
                 own = [by_chat[id] for id in charge | set(role.watched) if id in by_chat]
-            placed = {head.chat_id for head in own if is_after_loss and head.status == "waiting"}
+            placed = {head.chat_id for head in own if is_after_loss and _is_owed(head)}
             for chat_id in placed.union(missed_by(connection, own)):
                 connection.attend(partial(_look_again, connection, chat_id))
             role.come_again(connection)
@@ -113,6 +116,10 @@ async def _look_again(connection: Connection, chat_id: UUID) -> None:
     """The client did not ask: what cannot be seen now is seen at the next look."""
     with suppress(Problem, ActorError, StoreUnavailable):
         await connection.role.look_at(connection, chat_id)
+
+
+def _is_owed(head: Head) -> bool:
+    return head.status == "waiting" or head.is_unanswered
 
 
 def missed_by(connection: Connection, heads: list[Head]) -> list[UUID]:

@@ -29,6 +29,10 @@ class ChatRow(Struct, frozen=True):
     rating: int | None
     feedback: str | None
     team_id: UUID | None
+    answered_seq: int
+    bot_failures: int
+    after_hours_at: datetime | None
+    contact_email: str | None
 
 
 class MessageRow(Struct, frozen=True):

@@ -2,21 +2,28 @@
 
 from uuid import UUID
 
+from kefu.bot.messages import Outcome
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import (
     Accept,
     AddNote,
+    AnswerCustomer,
+    AskAfterHours,
     AskAssist,
     CallHuman,
     Command,
     End,
     EndSilent,
+    GiveUpWaiting,
+    LeaveEmail,
+    Notice,
     Open,
     Rate,
     Refusal,
     Release,
     Requeue,
     ReturnToBot,
+    ReturnToQueue,
     Speak,
     TakeOver,
     Transfer,
@@ -25,7 +32,7 @@ from kefu.conversations.commands import (
     Whisper,
 )
 from kefu.conversations.events import Event
-from kefu.conversations.parties import SYSTEM, AgentSeat, Customer, Party
+from kefu.conversations.parties import BOT, SYSTEM, AgentSeat, Customer, Party
 from kefu.conversations.state import decide, evolve
 
 CUSTOMER = Customer(UUID(int=1), "c-1", "王小明")
@@ -35,10 +42,10 @@ KE = Party("agent", UUID(int=11), "小可")
 FU = Party("agent", UUID(int=12), "小服")
 MIN = Party("agent", UUID(int=13), "小敏")
 SUPERVISOR = Party("agent", UUID(int=14), "主管", is_supervisor=True)
-BOT = Party("ai")
 AGENTS = (KE, FU, MIN)
 EVERYBODY = (OWNER, STRANGER, *AGENTS, SUPERVISOR, BOT, SYSTEM)
 NOON = 1_795_000_000.0
+NOTICE = Notice(UUID(int=700), "请稍候")
 
 
 def seat(agent: Party) -> AgentSeat:
@@ -52,6 +59,29 @@ def opening(*, chat_id: int = 100, wants_human: bool = False, is_bot_ready: bool
 
 def say(by: Party, content: str = "在吗", *, is_bot_ready: bool = True) -> Speak:
     return Speak(UUID(int=500), by, content, NOON, is_bot_ready)
+
+
+def answer(answers_seq: int, *, is_failure: bool = False) -> AnswerCustomer:
+    """By the bot, to all that was said up to there."""
+    outcome: Outcome = "failed" if is_failure else "answered"
+    return AnswerCustomer(BOT, UUID(int=600), answers_seq, "有的", outcome, is_failure, NOON)
+
+
+def ask_after_hours(by: Party = OWNER, reason: str = "manual") -> AskAfterHours:
+    return AskAfterHours(by, NOON, reason, "high", NOTICE)
+
+
+def leave_email(email: str = "wang@example.com") -> LeaveEmail:
+    return LeaveEmail(OWNER, email, NOON, NOTICE)
+
+
+def give_up_waiting(since: float = NOON) -> GiveUpWaiting:
+    return GiveUpWaiting(since, NOON, NOTICE)
+
+
+def return_to_queue(agent: Party) -> ReturnToQueue:
+    assert agent.id is not None
+    return ReturnToQueue(agent.id, NOON, "agent_gone", NOTICE)
 
 
 def accept(agent: Party) -> Accept:

@@ -184,6 +184,7 @@ async def test_a_silent_chat_ends_and_both_sides_hear_of_it(shop: Shop) -> None:
 @on_stage
 async def test_who_has_just_spoken_is_not_cut_off(shop: Shop) -> None:
     shop.is_bot_ready = True
+    shop.bot.gap_s = 20.0
     wang = shop.customer()
     chat_id = await wang.start(wants_human=False)
     wang.say("在吗")

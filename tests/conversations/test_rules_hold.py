@@ -101,6 +101,57 @@ class Chats(RuleBasedStateMachine):
         if by.kind == "agent":
             assert was_said == bool(before and before.agent and before.agent.id == by.id)
 
+    @rule(behind=st.integers(0, 2), is_failure=st.booleans())
+    def answer(self, behind: int, is_failure: bool) -> None:
+        """Only while the bot is in charge, and to no question twice."""
+        before = self.chat
+        seq = max(1, before.asked_seq - behind) if before is not None else 1
+        self.attempt(cast.answer(seq, is_failure=is_failure))
+        was_said = self.chat is not before
+        if was_said:
+            assert before is not None
+            assert before.phase == "bot_active"
+            assert before.answered_seq < seq
+        self.attempt(cast.answer(seq))
+        assert self.chat is None or not was_said or self.chat.answered_seq == seq
+
+    @rule(by=ANYBODY, reason=st.sampled_from(["manual", "keyword"]))
+    def ask_for_a_human_after_hours(self, by: Party, reason: str) -> None:
+        before = self.chat
+        self.attempt_as(by, cast.ask_after_hours(by, reason))
+        if self.chat is not before:
+            assert before is not None
+            assert self.chat is not None
+            assert before.phase == self.chat.phase == "bot_active"
+
+    @rule()
+    def leave_an_address(self) -> None:
+        before = self.chat
+        self.attempt(cast.leave_email())
+        if self.chat is not before:
+            assert before is not None
+            assert before.phase == "pending_manual" or before.after_hours_at is not None
+
+    @rule(since=st.sampled_from([cast.NOON, cast.NOON - 1]))
+    def give_up_waiting(self, since: float) -> None:
+        before = self.chat
+        self.attempt(cast.give_up_waiting(since))
+        if self.chat is not before:
+            assert before is not None
+            assert before.began_with_bot
+            assert before.waiting_since == since
+
+    @rule(agent=AN_AGENT)
+    def hand_back_the_chats_of_who_has_gone(self, agent: Party) -> None:
+        before = self.chat
+        self.attempt(cast.return_to_queue(agent))
+        was_theirs = before is not None and before.agent is not None
+        if self.chat is not before:
+            assert before is not None
+            assert was_theirs
+            assert before.agent is not None
+            assert before.agent.id == agent.id
+
     @rule(by=ANYBODY)
     def call_a_human(self, by: Party) -> None:
         self.attempt_as(by, cast.call_human(by))

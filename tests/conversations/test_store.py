@@ -188,9 +188,28 @@ async def test_a_customer_once_known_as_vip_stays_one_and_keeps_their_name(
 
 async def test_heads_are_of_open_chats_alone(chats: PostgresChats, writer: Writer) -> None:
     opened = await writer.write(None, cast.opening(wants_human=True))
-    mine, row = cast.CUSTOMER.id, (opened.chat_id, cast.CUSTOMER.id, None, "waiting", 0)
+    mine, row = cast.CUSTOMER.id, (opened.chat_id, cast.CUSTOMER.id, None, "waiting", 0, False)
 
     assert await chats.heads([mine], [], []) == [row]
     assert await chats.heads([], [], [opened.chat_id]) == [row]
     assert await chats.heads([mine], [], [opened.chat_id]) == [row]
     assert await chats.heads([], [mine], []) == []
+
+
+async def test_a_head_tells_whether_the_bot_owes_an_answer(
+    chats: PostgresChats, writer: Writer
+) -> None:
+    chat = await writer.write(None, cast.opening())
+    for command, owes in (
+        (cast.say(cast.OWNER), True),
+        (cast.answer(1), False),
+        (cast.say(cast.OWNER), True),
+        (cast.call_human(), False),
+        (cast.return_to_bot(), False),
+    ):
+        chat = await writer.write(chat, command)
+        ((*_, is_unanswered),) = await chats.heads([cast.CUSTOMER.id], [], [])
+        assert is_unanswered == owes, command
+        stored = await chats.latest(cast.CUSTOMER.id)
+        assert stored is not None
+        assert stored.chat == chat

@@ -21,12 +21,15 @@ from kefu.agents.ports import World as AgentWorld
 from kefu.agents.state import Desk
 from kefu.conversations import messages as conversations
 from kefu.conversations.actor import ConversationActor
+from kefu.conversations.escalation import Rules
 from kefu.conversations.ports import World as ConversationWorld
 from kefu.delivery import WORKBENCH, Origin, agent_topic, customer_topic
 from kefu.dispatch import messages as dispatch
 from kefu.dispatch.actor import QueueActor
 from kefu.dispatch.actor import World as QueueWorld
+from kefu.shifts.messages import Duty
 from protocol.server import ToWorkbench
+from tests.fakes.bot import ScriptedBot
 from tests.fakes.entropy import SeededEntropy
 from tests.fakes.storage import Storage
 
@@ -82,6 +85,9 @@ class Shop:
         self.listeners: dict[str, Listener] = {}
         self.at_frame: Callable[[ToWorkbench], None] = lambda _frame: None
         self.is_bot_ready = False
+        self.bot = ScriptedBot()
+        self.rules = Rules()
+        self.duty = Duty(is_open=True)
         self.mode: Literal["manual", "round_robin", "least_busy"] = "manual"
         self.connected: dict[UUID, set[str]] = {}
         """The open sockets of each agent."""
@@ -109,7 +115,9 @@ class Shop:
             clock=self.clock,
             entropy=self.entropy,
             epoch_of=lambda _slot: 1,
-            is_bot_ready=lambda: self.is_bot_ready,
+            bot=lambda: self.bot if self.is_bot_ready else None,
+            rules=self.rules,
+            duty=lambda _at, _team_id: self.duty,
         )
         return ConversationActor(UUID(key), world)
 
@@ -133,6 +141,7 @@ class Shop:
             entropy=self.entropy,
             agents_here=self._agents_here,
             mode=self.mode,
+            load_busy=self.storage.busy_agents,
             on_stranded=self.stranded.append,
         )
         return QueueActor(world)
@@ -240,6 +249,17 @@ class AgentOnStage:
         """None when it worked, else the code of the refusal."""
         message = agents.Accept(self.line.origin("accept"), chat_id, customer.customer.id)
         return (await self.ref.ask(message, within=30)).refused
+
+    async def take_over(self, chat_id: UUID, customer: CustomerOnStage) -> Any:
+        """From the bot. None when it worked, else the code of the refusal."""
+        message = agents.TakeOver(
+            self.line.origin("take"), chat_id, customer.customer.id, is_supervisor=False
+        )
+        return (await self.ref.ask(message, within=30)).refused
+
+    async def release(self, chat_id: UUID, customer: CustomerOnStage) -> Any:
+        message = conversations.ReleaseChat(self.line.origin("release"), self.party, chat_id)
+        return await customer.ref.ask(message, within=30)
 
     def say(self, content: str, to: CustomerOnStage, key: str | None = None) -> None:
         sent = conversations.SendMessage(

@@ -7,7 +7,7 @@ not at all, and a row that is there already makes it collide.
 import asyncio
 from collections import deque
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec import structs
@@ -135,7 +135,14 @@ class Storage:
         return customer.is_vip
 
     async def messages(self, chat_id: UUID, *, after: int, until: int, limit: int) -> list[Message]:
-        raise NotImplementedError("no actor reads messages")
+        self.answer()
+        found = [row for row in self.said(chat_id) if after < row.seq <= until]
+        return [_message(row) for row in found[:limit]]
+
+    async def busy_agents(self) -> list[UUID]:
+        self.answer()
+        rows = self.chats.values()
+        return [row.agent_id for row in rows if row.status == "active" and row.agent_id]
 
     async def waiting(self) -> list[Waiting]:
         self.answer()
@@ -153,6 +160,10 @@ class Storage:
 
     def happened(self, chat_id: UUID) -> list[EventRow]:
         return [row for (chat, _), row in sorted(self.events_by_place.items()) if chat == chat_id]
+
+    def _asked_seq(self, chat_id: UUID) -> int:
+        asked = [row.seq for row in self.said(chat_id) if row.sender_type == "customer"]
+        return max(asked, default=0)
 
     def _stored(self, row: ChatRow) -> StoredChat:
         seat = None
@@ -179,6 +190,11 @@ class Storage:
             rating=row.rating,
             feedback=row.feedback,
             team_id=row.team_id,
+            asked_seq=self._asked_seq(row.id),
+            answered_seq=row.answered_seq,
+            bot_failures=row.bot_failures,
+            after_hours_at=_seconds(row.after_hours_at),
+            contact_email=row.contact_email,
         )
         return StoredChat(chat, row.customer_read_seq, row.agent_read_seq)
 
@@ -226,6 +242,22 @@ def _with_marks(row: ChatRow, old: ChatRow | None) -> ChatRow:
 
 def _seconds(value: datetime | None) -> float | None:
     return None if value is None else value.timestamp()
+
+
+def _message(row: MessageRow) -> Message:
+    kinds: Any = row
+    return Message(
+        chat_id=row.chat_id,
+        message_id=row.message_id,
+        seq=row.seq,
+        sender_type=kinds.sender_type,
+        content=row.content,
+        timestamp=row.created_at,
+        message_type=kinds.message_type,
+        sender_id=row.sender_id,
+        sender_name=row.sender_name,
+        client_message_id=row.client_message_id,
+    )
 
 
 def _known(row: MessageRow) -> Known:

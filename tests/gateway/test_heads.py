@@ -7,6 +7,7 @@ import pytest
 
 from kefu.conversations import messages as conversations
 from kefu.gateway.heads import Heads
+from protocol.server import ChatStatusName
 from tests.gateway.stage import CHAT, passes, simulated
 from tests.gateway.test_supervision import CUSTOMER, ME, Office
 
@@ -37,10 +38,10 @@ async def looks_of(
 @pytest.mark.parametrize(
     ("row", "is_looked_at"),
     [
-        ((CHAT, CUSTOMER.id, None, "active", 0), False),
-        ((CHAT, CUSTOMER.id, None, "active", 1), True),
-        ((CHAT, CUSTOMER.id, None, "waiting", 0), True),
-        ((CHAT, CUSTOMER.id, ME.id, "active", 0), True),
+        ((CHAT, CUSTOMER.id, None, "active", 0, False), False),
+        ((CHAT, CUSTOMER.id, None, "active", 1, False), True),
+        ((CHAT, CUSTOMER.id, None, "waiting", 0, False), True),
+        ((CHAT, CUSTOMER.id, ME.id, "active", 0, False), True),
         (None, True),
     ],
     ids=["nothing new", "a message", "another status", "another agent", "ended"],
@@ -68,13 +69,16 @@ def test_the_store_is_asked_about_all_who_are_here_at_once() -> None:
     simulated(story)
 
 
-def test_after_a_loss_who_waits_is_told_their_place_again() -> None:
+@pytest.mark.parametrize(("status", "is_unanswered"), [("waiting", False), ("bot", True)])
+def test_after_a_loss_a_place_is_told_again_and_an_answer_is_asked_for(
+    status: ChatStatusName, is_unanswered: bool
+) -> None:
     async def story() -> None:
         office = Office()
         peer = await office.watching()
-        office.publish_watched(office.of(CHAT, "waiting"))
+        office.publish_watched(office.of(CHAT, status))
         await passes(1)
-        row = (CHAT, CUSTOMER.id, None, "waiting", 0)
+        row = (CHAT, CUSTOMER.id, None, status, 0, is_unanswered)
         assert await looks_of(office, row, is_after_loss=False) == []
         assert await looks_of(office, row, is_after_loss=True) == [CHAT]
         await peer.leave()

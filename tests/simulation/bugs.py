@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from kefu.agents import state as desks
 from kefu.agents.actor import AgentActor
 from kefu.agents.messages import Verdict
-from kefu.conversations import announce, visibility
+from kefu.conversations import announce, answering, bot_phase, visibility
 from kefu.conversations import state as chats
 from kefu.conversations.announce import Announcer
 from kefu.conversations.events import NoteWritten, Unwatched, Watched, Whispered
@@ -25,7 +25,7 @@ from kefu.conversations.visibility import Hearers
 from kefu.delivery import customer_topic, watch_topic
 from kefu.dispatch.actor import QueueActor
 from kefu.dispatch.feed import Feed
-from kefu.gateway import customer_role
+from kefu.gateway import connection, customer_role
 from kefu.gateway.chat_view import ChatView
 from kefu.gateway.connection import Connection
 from kefu.gateway.supervision import Supervision
@@ -226,14 +226,26 @@ def fan_out_by_a_short_key() -> list[Patch]:
 
 
 def bot_not_stopped_by_a_takeover() -> list[Patch]:
-    speak = chats._speak
+    answer = bot_phase._answer
 
     def heedless(chat: Any, command: Any) -> Any:
-        if command.by.kind == "ai":
-            chat = replace(chat, phase="bot_active")
-        return speak(chat, command)
+        return answer(replace(chat, phase="bot_active"), command)
 
-    return [patch.object(chats, "_speak", heedless)]
+    return [patch.object(bot_phase, "_answer", heedless), _turn_wanted_for_ever()]
+
+
+def bot_pieces_behind_a_takeover() -> list[Patch]:
+    return [
+        _turn_wanted_for_ever(),
+        patch.object(connection, "makes_sense", lambda _frame, _views: True),
+    ]
+
+
+def _turn_wanted_for_ever() -> Patch:
+    def is_wanted(turn: Any, chat: Any) -> bool:
+        return chat is not None and chat.answered_seq < turn.answers_seq
+
+    return patch.object(answering._Turn, "is_wanted", is_wanted)
 
 
 def accept_of_what_is_taken() -> list[Patch]:
@@ -278,6 +290,7 @@ BUGS: Final = dict(
         bug(watch_in_the_agents_numbers, "I3"),
         bug(fan_out_by_a_short_key, "I4"),
         bug(bot_not_stopped_by_a_takeover, "I8"),
+        bug(bot_pieces_behind_a_takeover, "I8"),
         bug(accept_of_what_is_taken, "I6"),
     )
 )

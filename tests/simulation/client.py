@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from protocol.codes import ErrorCode
-from protocol.server import ChatState, ChatStatus, Error, MessageAck, NewMessage
+from protocol.server import AiDelta, ChatState, ChatStatus, Error, MessageAck, NewMessage
 from tests.simulation.chat_copy import ChatCopy, OutOfTurn
 from tests.simulation.network import Link
 
@@ -312,6 +312,8 @@ class Client:
                 self._check(lambda: copy.take_message(message.seq, message.message_id))
             case MessageAck():
                 self._acknowledged(frame)
+            case AiDelta(payload=piece):
+                self._heard_the_bot(piece.chat_id)
             case ChatStatus(payload=state) if not self._answers_resume(frame.reply_to):
                 self._status(state)
             case Error(payload=fault):
@@ -325,6 +327,12 @@ class Client:
         asked = self.asked.pop(frame.reply_to, None) if frame.reply_to else None
         if asked is not None and asked.then is not None:
             asked.then(frame)
+
+    def _heard_the_bot(self, chat_id: UUID) -> None:
+        copy = self.copies.get(chat_id)
+        if copy is None or copy.status != "bot":
+            was = copy.status if copy is not None else "unknown"
+            self.world.violate("I8", f"{self.name} heard the bot in {chat_id}, which was {was}")
 
     def _answers_resume(self, frame_id: str | None) -> bool:
         asked = self.asked.get(frame_id) if frame_id is not None else None

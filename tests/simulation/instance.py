@@ -5,6 +5,7 @@ and claims, gateway up to ASGI. Left out: HTTP, sign-in (a token is a name here)
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, cast
 from uuid import UUID
@@ -31,6 +32,7 @@ from kefu.conversations import ports as conversation_ports
 from kefu.conversations.actor import ConversationActor
 from kefu.conversations.announce import waiting_of
 from kefu.conversations.cleanup import Cleanup
+from kefu.conversations.escalation import Rules
 from kefu.conversations.store import PostgresChats
 from kefu.delivery import Origin, agent_of, agent_topic, customer_topic
 from kefu.dispatch import actor as dispatch_actor
@@ -42,12 +44,14 @@ from kefu.gateway.metrics import Metrics
 from kefu.gateway.ports import Backstage
 from kefu.gateway.sockets import Door, Socket
 from kefu.membership import KINDS, RETRY_AFTER_S, instance_of
+from kefu.shifts.messages import Duty
 from kefu.storage.database import DatabasePool
 from kefu.storage.journal import Connection as JournalConnection
 from kefu.storage.journal import Journal
 from protocol.codes import ERRORS, ErrorCode
 from protocol.server import Error, Fault
 from tests.fakes.entropy import SeededEntropy
+from tests.simulation.bot import Bot
 from tests.simulation.loop import Process
 from tests.simulation.network import Network
 from tests.simulation.postgres import Pool, Postgres
@@ -60,6 +64,9 @@ SILENT_S, CLEANUP_EVERY_S = 6.0, 3.0  # nobody lives through the real half hour
 READY_WITHIN_S = 15.0
 HAND_OVER_WITHIN_S = 3.0
 DRAIN_WINDOW_S = 2.0
+PENDING_S, GONE_S = 8.0, 6.0  # nor through ten minutes or three
+TURNS_PER_MINUTE = 100
+RULES = Rules(keywords=("human",), failure_words=("sorry",), failure_threshold=2)
 
 
 class NotReady(Exception):
@@ -95,6 +102,8 @@ class Surroundings(Protocol):
     entropy: SeededEntropy
     metrics: Metrics
     is_bot_ready: bool
+    bot: Bot
+    is_on_duty: Callable[[], bool]
     identities: dict[str, CustomerIdentity | AgentIdentity]
 
     def actor_failed(self, actor: ActorId, error: BaseException) -> None: ...
@@ -139,7 +148,12 @@ class Instance:
             clock=around.clock,
             entropy=around.entropy,
             epoch_of=self.cluster.slots.epoch_of,
-            is_bot_ready=lambda: around.is_bot_ready,
+            bot=lambda: around.bot if around.is_bot_ready else None,
+            rules=RULES,
+            duty=lambda _at, _team_id: Duty(around.is_on_duty()),
+            turns_per_minute=TURNS_PER_MINUTE,
+            turns_per_minute_vip=TURNS_PER_MINUTE,
+            pending_timeout_s=PENDING_S,
         )
         drain = Drain(self.hub, around.entropy, DRAIN_WINDOW_S)
         async with anyio.create_task_group() as tasks:
@@ -216,9 +230,15 @@ class Instance:
             connections_of=self._connections_of,
             is_living=lambda id: instance_of(id) in self.cluster.slots.members,
             epoch_of=world.epoch_of,
+            gone_after_s=GONE_S,
         )
         queue = dispatch_actor.World(
-            load_waiting, world.publisher, world.clock, world.entropy, self._agents_here
+            load_waiting,
+            world.publisher,
+            world.clock,
+            world.entropy,
+            self._agents_here,
+            load_busy=chats.busy_agents,
         )
         kinds = (
             Kind(conversations.KIND, lambda key: ConversationActor(UUID(key), world)),

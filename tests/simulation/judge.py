@@ -52,6 +52,10 @@ def _judge_customer(world: World, customer: Customer) -> None:
         return
     row, state = world.tables.chats[open_chat], followed[open_chat].state
     assert state is not None
+    if world.is_bot_ready and row["status"] == "bot":
+        asked, answered = world.tables.asked_seq(open_chat), row["answered_seq"]
+        if asked > answered:
+            world.violate("I17", f"{customer.name} asked {asked}, answered is {answered}")
     told = (state.status, state.agent.id if state.agent else None)
     if told != (row["status"], row["agent_id"] if row["status"] == "active" else None):
         world.violate("I9", f"{customer.name} was told {told} of {open_chat}: {row['status']}")

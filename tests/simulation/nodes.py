@@ -93,7 +93,6 @@ class Nodes:
         process = Process(f"kefu-{self._process_count}")
         world.note(process.name, "info", "starts")
         instance = node.instance = Instance(process, world)
-        world.bot.listen_at(instance)
         task = world.loop.create_task(instance.run(), context=process.context.copy())
         task.add_done_callback(
             lambda done: self._ended(node, instance, done), context=world.context

@@ -40,6 +40,10 @@ LIFE: Final[dict[str, tuple[frozenset[str], str | None]]] = {
     "NoteWritten": (frozenset({"bot", "waiting", "active", "ended"}), None),
     "Whispered": (frozenset({"active"}), None),
     "AssistAsked": (frozenset({"bot", "waiting", "active"}), None),
+    "BotAnswered": (frozenset({"bot"}), None),
+    "AskedAfterHours": (frozenset({"bot"}), None),
+    "RemindedOfHours": (frozenset({"bot"}), None),
+    "EmailLeft": (frozenset({"bot", "waiting"}), None),
     "Watched": (frozenset({"bot", "waiting", "active"}), None),
     "Unwatched": (frozenset({"bot", "waiting", "active", "ended"}), None),
 }
@@ -209,7 +213,9 @@ class Rules:
         if sender_type == "customer" and message["sender_id"] != life.customer_id:
             self._violate("I4", f"a stranger spoke in {chat_id}")
         if message["client_message_id"] is not None:
-            key = (message["sender_id"], message["client_message_id"])
+            is_kefus = sender_type in ("ai", "system")
+            sender = chat_id if is_kefus else message["sender_id"]
+            key = (sender, message["client_message_id"])
             if key in self.order:
                 self._violate("I2", f"{key[1]} was written twice")
             self.order[key] = len(self.order)

@@ -7,7 +7,7 @@ from kefu.agents import store as agents
 from kefu.cluster import store as cluster
 from kefu.conversations import store as conversations
 from kefu.storage import journal_sql
-from tests.simulation.tables import Row, Tables
+from tests.simulation.tables import Columns, Row, Tables
 
 Statement = Callable[[Tables, Sequence[Any]], list[Row]]
 
@@ -67,6 +67,11 @@ def _active(tables: Tables, args: Sequence[Any]) -> list[Row]:
     return [Row({"id": row["id"], "customer_id": row["customer_id"]}) for row in rows]
 
 
+def _busy(tables: Tables, args: Sequence[Any]) -> list[Row]:
+    ids = sorted({row["agent_id"] for row in tables.in_status("active")})
+    return [Row({"agent_id": id}) for id in ids]
+
+
 def _silent(tables: Tables, args: Sequence[Any]) -> list[Row]:
     since, after, limit = args
     rows = [
@@ -86,12 +91,18 @@ def _heads(tables: Tables, args: Sequence[Any]) -> list[Row]:
     customers, agents, ids = map(set, args)
     names = ("id", "customer_id", "agent_id", "status")
     return [
-        Row({**{name: row[name] for name in names}, "seq": tables.head(row["id"])})
+        Row({**{name: row[name] for name in names}, **_stand(tables, row)})
         for row in tables.chats.values()
         if (row["customer_id"] in customers and row["status"] != "ended")
         or (row["agent_id"] in agents and row["status"] == "active")
         or (row["id"] in ids and row["status"] != "ended")
     ]
+
+
+def _stand(tables: Tables, row: Columns) -> Columns:
+    is_asked = tables.asked_seq(row["id"]) > row["answered_seq"]
+    is_unanswered = row["status"] == "bot" and is_asked
+    return {"seq": tables.head(row["id"]), "is_unanswered": is_unanswered}
 
 
 def _owner(tables: Tables, args: Sequence[Any]) -> list[Row]:
@@ -161,6 +172,7 @@ STATEMENTS: dict[str, Statement] = {
     conversations.ONE_CHAT: _one,
     conversations.WAITING_CHATS: _waiting,
     conversations.ACTIVE_CHATS: _active,
+    conversations.BUSY_AGENTS: _busy,
     conversations.SILENT_CHATS: _silent,
     conversations.HEADS: _heads,
     conversations.CHAT_OWNER: _owner,

@@ -166,6 +166,11 @@ class Tables:
         """The highest seq of the chat's messages; 0 without any."""
         return max(self.messages.get(chat_id, ()), default=0)
 
+    def asked_seq(self, chat_id: UUID) -> int:
+        """The customer's latest message; 0 without any."""
+        messages = reversed(self.messages.get(chat_id, {}).values())
+        return next((m["seq"] for m in messages if m["sender_type"] == "customer"), 0)
+
     def unseen_head(self, chat_id: UUID) -> int:
         """The lowest log_id of the chat's events where it is below 0, else 0."""
         return min(0, min(self.events.get(chat_id, ()), default=0))
@@ -174,7 +179,11 @@ class Tables:
         chat = self.chats[chat_id]
         customer = {**self.customers[chat["customer_id"]]}
         del customer["id"]
-        heads = {"head_seq": self.head(chat_id), "unseen_head": self.unseen_head(chat_id)}
+        heads = {
+            "head_seq": self.head(chat_id),
+            "asked_seq": self.asked_seq(chat_id),
+            "unseen_head": self.unseen_head(chat_id),
+        }
         return Row({**chat, **customer, **heads})
 
     def stirred_at(self, chat_id: UUID) -> datetime:

@@ -85,6 +85,7 @@ class World:
         self.cluster_climate = ClusterClimate.of(Random(f"{seed} cluster"), node_count)
         is_scarce = self.cluster_climate.is_scarce
         self.is_bot_ready = chance.random() < 0.8 and not is_scarce
+        self._closes_every_s = chance.choice((None, None, 20.0))
         self.rules = Rules(self.violate)
         self.tables = self.rules.tables = Tables(self._committed)
         self.tables.on_claim = self._claimed
@@ -108,6 +109,11 @@ class World:
     @property
     def now(self) -> float:
         return self.loop.time()
+
+    def is_on_duty(self) -> bool:
+        """In some worlds humans come and go in shifts."""
+        every_s = self._closes_every_s
+        return every_s is None or self.is_calm or self.now % every_s < every_s * 0.6
 
     # --- the people -------------------------------------------------------------------------------
 
@@ -245,7 +251,6 @@ class World:
             told = (message["chat_id"], message["seq"], message["content"])
             self.note("postgres", "store", message["sender_type"], *told)
         self.rules.committed(chats, messages, events)
-        self.bot.committed(messages)
 
     def _look(self, link: Link, data: str | bytes) -> Any:
         read = from_server.read_msgpack if isinstance(data, bytes) else from_server.read_json

@@ -49,6 +49,10 @@ class Chat:
             rating=None,
             feedback=None,
             team_id=None,
+            answered_seq=0,
+            bot_failures=0,
+            after_hours_at=None,
+            contact_email=None,
         )
 
     def message(self, seq: int, content: str = "在吗") -> MessageRow:

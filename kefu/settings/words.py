@@ -1,8 +1,11 @@
 """What a setting takes, in words: for the line that stops a start and for docs/settings.md."""
 
+from pathlib import Path
 from typing import Any
 
 from msgspec import inspect
+
+from kefu.secret import SecretUrl
 
 
 def accepts(kind: Any) -> str:
@@ -34,12 +37,16 @@ def _words(kind: inspect.Type) -> str:
             return f"a number from {low} to {high}"
         case inspect.LiteralType(values=values):
             return " or ".join(map(str, values))
+        case inspect.VarTupleType(max_length=int(most)):
+            return f"a list of at most {most}, with commas between"
         case inspect.VarTupleType():
             return "a list, with commas between"
+        case inspect.StrType(min_length=int(shortest), max_length=int(longest)):
+            return f"text of {shortest} to {longest} characters"
         case inspect.StrType(max_length=int(longest)):
             return f"text of at most {longest} characters"
-        case inspect.CustomType(cls=cls) if cls.__name__ == "Path":
+        case inspect.CustomType(cls=cls) if issubclass(cls, Path):
             return "a path"
-        case inspect.CustomType(cls=cls) if cls.__name__ == "SecretUrl":
+        case inspect.CustomType(cls=cls) if issubclass(cls, SecretUrl):
             return "an address"
     return "text"

@@ -1,6 +1,6 @@
 """The files settings are read from: `NAME=value` lines, and TOML.
 
-Only their shape is judged here; which names mean something is `settings.py`'s to say.
+Only their shape is judged here; which names mean something is `names.py`'s to say.
 """
 
 import tomllib

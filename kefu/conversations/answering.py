@@ -1,0 +1,138 @@
+"""The bot's turn of one conversation: at most one at a time, run beside the mailbox.
+
+The conversation says how its chat stands now, and the turn begins, goes on or ends with that. What
+the bot says comes back through the mailbox, so that it has its place among all that happens: a
+piece that arrives behind a takeover finds the chat taken and is dropped.
+"""
+
+import logging
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+import anyio
+
+from actors import Context
+from kefu.bot.messages import Answer, Bot, Question, Said
+from kefu.conversations import texts
+from kefu.conversations.chat import Chat
+from kefu.conversations.messages import BotAnswered, BotSpoke
+from kefu.conversations.ports import World
+from kefu.storage.errors import StoreUnavailable
+from protocol.server import Message, SenderType
+
+TURN_WITHIN_S: Final = 90.0
+"""Against a bot that keeps no deadline of its own: it has one of 60 s."""
+EARLIER_MESSAGES: Final = 60
+IN_ONE_QUESTION: Final = 4000
+SPEAKERS: Final[dict[SenderType, str]] = {"customer": "customer", "ai": "bot", "agent": "bot"}
+log = logging.getLogger("kefu.conversations")
+
+
+class _Turn:
+    """`unsaid` is what came since the mailbox was told last: it holds one word of it at most."""
+
+    __slots__ = ("answers_seq", "chat_id", "id", "is_told", "scope", "unsaid")
+
+    def __init__(self, id: UUID, chat: Chat) -> None:
+        self.id = id
+        self.chat_id = chat.chat_id
+        self.answers_seq = chat.asked_seq
+        self.scope = anyio.CancelScope()
+        self.unsaid: list[str] = []
+        self.is_told = False
+
+    def is_wanted(self, chat: Chat | None) -> bool:
+        """Whether the chat, as it is now, still waits for this very answer."""
+        return (
+            chat is not None
+            and chat.chat_id == self.chat_id
+            and chat.awaits_bot
+            and chat.answered_seq < self.answers_seq
+        )
+
+
+class Answering:
+    def __init__(self, world: World, context: Context[Any]) -> None:
+        self._world = world
+        self._context = context
+        self._turn: _Turn | None = None
+
+    def follow(self, chat: Chat | None) -> None:
+        """Begin, keep or end the turn, as the chat is now."""
+        if self._turn is not None and not self._turn.is_wanted(chat):
+            self.stop()
+        bot = self._world.bot()
+        if self._turn is None and bot is not None and chat is not None and chat.awaits_bot:
+            self._begin(bot, chat)
+
+    def stop(self) -> None:
+        """Nobody wants the answer any more."""
+        if self._turn is not None:
+            self._turn.scope.cancel()
+            self._turn = None
+
+    def take(self, turn_id: UUID, chat: Chat | None) -> tuple[str, int] | None:
+        """What the bot has said since the last time, and up to where it answers; None when that is
+        of a turn nobody waits for."""
+        turn = self._turn
+        if turn is None or turn.id != turn_id or not turn.is_wanted(chat):
+            return None
+        text = "".join(turn.unsaid)
+        turn.unsaid.clear()
+        turn.is_told = False
+        return (text, turn.answers_seq) if text else None
+
+    def _begin(self, bot: Bot, chat: Chat) -> None:
+        turn = _Turn(self._world.entropy.uuid(), chat)
+        if self._context.spawn(partial(self._run, bot, turn, chat), within=TURN_WITHIN_S):
+            self._turn = turn
+        # else turns that were ended are still leaving: the next message begins it
+
+    async def _run(self, bot: Bot, turn: _Turn, chat: Chat) -> BotAnswered | None:
+        """The result goes to the mailbox; None, of a turn that was ended, goes nowhere."""
+        with turn.scope:
+            try:
+                question = await self._question(turn, chat)
+                answer = await bot.answer(question, partial(self._say, turn))
+            except Exception:  # the bot promises never to raise: a bug must not cost the chat
+                log.exception("bot_turn_failed")
+                answer = Answer(texts.bot_broke(chat.customer.locale), "failed")
+            return BotAnswered(turn.id, turn.chat_id, turn.answers_seq, answer)
+        return None
+
+    def _say(self, turn: _Turn, text: str) -> None:
+        turn.unsaid.append(text)
+        if not turn.is_told:
+            turn.is_told = bool(self._context.me.tell(BotSpoke(turn.id)))
+
+    async def _question(self, turn: _Turn, chat: Chat) -> Question:
+        """All that the customer said since the last answer is one question."""
+        after = max(0, chat.seq - EARLIER_MESSAGES)
+        try:
+            found = await self._world.chats.messages(
+                chat.chat_id, after=after, until=chat.seq, limit=EARLIER_MESSAGES
+            )
+        except StoreUnavailable:
+            found = []
+        asked = {m.seq for m in found if m.seq > chat.answered_seq and m.sender_type == "customer"}
+        text = "\n".join(_words(m) for m in found if m.seq in asked)
+        return Question(
+            turn_id=turn.id,
+            session=chat.customer.sub,
+            text=text[-IN_ONE_QUESTION:],
+            earlier=tuple(
+                _said(m) for m in found if m.seq not in asked and m.sender_type in SPEAKERS
+            ),
+            locale=chat.customer.locale,
+        )
+
+
+def _said(message: Message) -> Said:
+    by: Any = SPEAKERS[message.sender_type]
+    return Said(by, _words(message), message.timestamp.timestamp())
+
+
+def _words(message: Message) -> str:
+    """A picture cannot be read; that there was one can."""
+    return message.content if message.message_type != "image" else "[image]"
