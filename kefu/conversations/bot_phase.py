@@ -172,9 +172,7 @@ def evolve_bot_phase(
             return replace(chat, answered_seq=event.answers_seq, bot_failures=event.failures)
         case AskedAfterHours() | RemindedOfHours():
             answered_seq = chat.asked_seq if event.reason == "keyword" else chat.answered_seq
-            return replace(
-                chat, after_hours_at=event.at, answered_seq=answered_seq, bot_failures=0
-            )
+            return replace(chat, after_hours_at=event.at, answered_seq=answered_seq, bot_failures=0)
         case EmailLeft(email=email):
             return replace(chat, contact_email=email, answered_seq=chat.asked_seq)
         case _:

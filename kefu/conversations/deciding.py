@@ -26,7 +26,6 @@ DIFFERENT: Final = Refusal(
 )
 
 
-
 class Decider:
     """For one conversation. `keys` are its recent sends, filled when it is read."""
 
@@ -45,9 +44,7 @@ class Decider:
         turn.take(step, guard=getattr(message, "guard", None))
         return step
 
-    async def _decide(
-        self, turn: Turn, step: Step, message: ConversationMessage
-    ) -> Refusal | None:
+    async def _decide(self, turn: Turn, step: Step, message: ConversationMessage) -> Refusal | None:
         match message:
             case messages.StartChat():
                 return await self._start(step, message)
@@ -305,5 +302,3 @@ class Decider:
 def _asks_bot(chat: Chat | None, message: messages.SendMessage) -> bool:
     is_with_bot = chat is not None and chat.phase == "bot_active"
     return message.sender.kind == "customer" and is_with_bot
-
-

@@ -45,6 +45,8 @@ class Customer(Struct, frozen=True):
     locale: str | None = None
     is_vip: bool = False
     is_guest: bool = False
+    is_signed: bool = False
+    """Whether the shop has signed for them: nobody else speaks under their name from then on."""
 
     def as_vip(self, is_vip: bool) -> "Customer":
         """The same customer, known by the stored profile to be a VIP or not."""

@@ -223,9 +223,7 @@ def _requeue(chat: Chat, command: Requeue) -> Decision:
 def _return_to_queue(chat: Chat, command: ReturnToQueue) -> Decision:
     if chat.agent is None or chat.agent.id != command.agent_id:
         return ()
-    requeued = Requeued(
-        chat.log_id + 1, SYSTEM, command.at, command.reason, team_id=chat.team_id
-    )
+    requeued = Requeued(chat.log_id + 1, SYSTEM, command.at, command.reason, team_id=chat.team_id)
     return (requeued, notice_of(chat, command.notice, command.at))
 
 

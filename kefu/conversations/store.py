@@ -73,14 +73,15 @@ MESSAGES_BETWEEN: Final = """
 SELECT * FROM chat_messages WHERE chat_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
 """
 SAVE_CUSTOMER: Final = """
-INSERT INTO customers (id, sub, is_guest, name, email, phone, locale, is_vip)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO customers (id, sub, is_guest, name, email, phone, locale, is_vip, is_signed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO UPDATE SET
     name = coalesce(excluded.name, customers.name),
     email = coalesce(excluded.email, customers.email),
     phone = coalesce(excluded.phone, customers.phone),
     locale = coalesce(excluded.locale, customers.locale),
-    is_vip = excluded.is_vip OR customers.is_vip
+    is_vip = excluded.is_vip OR customers.is_vip,
+    is_signed = excluded.is_signed OR customers.is_signed
 RETURNING is_vip
 """
 
@@ -214,6 +215,7 @@ async def save_customer(connection: Connection, customer: Customer) -> bool:
         customer.phone,
         customer.locale,
         customer.is_vip,
+        customer.is_signed,
     )
     return is_vip
 

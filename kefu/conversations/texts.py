@@ -1,9 +1,10 @@
 """What kefu itself says inside a chat, in the customer's language."""
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
-Language = Literal["zh-CN", "zh-TW", "en"]
+from kefu.languages import Language, language
+
 Texts = dict[Language, str]
 
 _RELEASED: Final[Texts] = {
@@ -89,13 +90,3 @@ def agent_gone(locale: str | None) -> str:
 def bot_broke(locale: str | None) -> str:
     """When the bot failed in a way nobody foresaw."""
     return _BOT_BROKE[language(locale)]
-
-
-def language(locale: str | None) -> Language:
-    """The one of kefu's three languages that fits a BCP 47 tag; Chinese shops are the default."""
-    if locale is None:
-        return "zh-CN"
-    tag = locale.lower().replace("_", "-")
-    if tag.startswith("zh"):
-        return "zh-TW" if any(part in tag for part in ("tw", "hk", "mo", "hant")) else "zh-CN"
-    return "en"

@@ -35,7 +35,11 @@ async def test_the_bot_answers_in_pieces_and_then_as_one_message(shop: Shop) -> 
     wang.say("有货吗")
     await settled(2)
 
-    assert heard(shop) == ["bot", *(f"piece {p}" for p in shop.bot.pieces), "ai 您好，有什么可以帮您？"]
+    assert heard(shop) == [
+        "bot",
+        *(f"piece {p}" for p in shop.bot.pieces),
+        "ai 您好，有什么可以帮您？",
+    ]
     turns = {piece.turn_id for piece in wang.line.heard("ai_delta")}
     (answer,) = wang.line.heard("new_message")
     assert turns == {answer.message_id}
@@ -69,7 +73,9 @@ async def test_what_is_said_during_a_turn_is_the_next_question_whole(shop: Shop)
 
 @pytest.mark.parametrize("piece_count", range(len(PIECES) + 2))
 @pytest.mark.parametrize("seed", [None, 1, 2])
-def test_after_a_takeover_at_any_piece_the_bot_is_silent(seed: int | None, piece_count: int) -> None:
+def test_after_a_takeover_at_any_piece_the_bot_is_silent(
+    seed: int | None, piece_count: int
+) -> None:
     async def scene(shop: Shop) -> None:
         shop.is_bot_ready = True
         shop.bot.pieces = PIECES

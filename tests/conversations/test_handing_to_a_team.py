@@ -9,8 +9,8 @@ from kefu.conversations import messages
 from kefu.conversations.announce import waiting_of
 from kefu.conversations.commands import Requeue
 from kefu.conversations.parties import SYSTEM, Party
-from kefu.conversations.state import NOT_FOUND
 from kefu.conversations.rows import event_row
+from kefu.conversations.state import NOT_FOUND
 from protocol.codes import ErrorCode
 from tests.conversations import cast
 from tests.conversations.cast import FU, KE, SUPERVISOR

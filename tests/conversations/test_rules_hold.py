@@ -1,7 +1,6 @@
 """The rules of a chat, held against whatever anybody may try, in any order."""
 
 from typing import Any
-from uuid import UUID
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Command, EndSilent, Refusal
-from kefu.conversations.events import Event, Rated, Spoken, Transition, Unwatched, Watched
+from kefu.conversations.events import Event, Rated, Spoken, Unwatched, Watched
 from kefu.conversations.parties import Party
 from kefu.conversations.state import decide, evolve
 from protocol.codes import ErrorCode
@@ -399,50 +398,3 @@ def test_an_agent_who_is_not_in_charge_does_not_reach_the_chat() -> None:
 
 def test_notes_are_written_by_agents_alone() -> None:
     assert code(cast.after(WITH_BOT), cast.add_note(cast.OWNER)) is ErrorCode.FORBIDDEN
-
-
-# --- what looks like a jump ----------------------------------------------------------------------
-
-
-def transitions(chat: Chat | None, command: Command) -> list[tuple[str, str]]:
-    events = cast.events_of(chat, command)
-    return [(e.from_phase, e.to_phase) for e in events if isinstance(e, Transition)]
-
-
-def test_starting_with_a_human_skips_no_phase() -> None:
-    assert transitions(None, WAITING) == [("bot_active", "pending_manual")]
-
-
-def test_taking_over_from_the_bot_skips_no_phase() -> None:
-    steps = transitions(cast.after(WITH_BOT), cast.take_over(cast.KE))
-    assert steps == [("bot_active", "pending_manual"), ("pending_manual", "manual_live")]
-
-
-def test_a_word_where_no_bot_is_calls_a_human() -> None:
-    spoken, called = cast.events_of(cast.after(WITH_BOT), cast.say(cast.OWNER, is_bot_ready=False))
-    assert isinstance(spoken, Spoken)
-    assert transitions(cast.after(WITH_BOT), cast.say(cast.OWNER, is_bot_ready=False)) == [
-        ("bot_active", "pending_manual")
-    ]
-    assert getattr(called, "reason", None) == "no_bot"
-
-
-def test_a_released_chat_says_goodbye_to_the_customer() -> None:
-    released, farewell = cast.events_of(
-        cast.after(WAITING, cast.accept(cast.KE)), cast.release(cast.KE)
-    )
-    assert isinstance(farewell, Spoken)
-    assert (farewell.seq, farewell.message_type, farewell.content) == (1, "system", "再见")
-    assert getattr(released, "to_phase", None) == "bot_active"
-
-
-def test_who_served_last_stays_known_after_the_end() -> None:
-    ended = cast.after(WAITING, cast.accept(cast.KE), cast.end(cast.KE))
-    assert ended.agent is None
-    assert ended.served_by == cast.seat(cast.KE)
-
-
-def test_the_message_keeps_its_chat_and_id() -> None:
-    (spoken,) = cast.events_of(cast.after(WITH_BOT), cast.say(cast.OWNER, "你好"))
-    assert isinstance(spoken, Spoken)
-    assert (spoken.chat_id, spoken.message_id) == (UUID(int=100), UUID(int=500))

@@ -1,0 +1,138 @@
+"""The HTTP client's limits, and every failure of a connection as a class that says what to do."""
+
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kefu.bot import http
+from kefu.bot.http import LANE_CONNECTIONS, SMALL_BYTES, Client, Reply, host_of, open_client, posted
+from kefu.bot.ports import ProviderError, Rejected, Transient
+from tests.bot.canned import Canned, client_of
+
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+async def body_of(client: Client, url: str = "http://upstream/") -> bytes:
+    async with posted(client, url, {}, {}) as reply:
+        return await reply.small_body()
+
+
+async def test_the_limits_are_those_of_the_house() -> None:
+    async with open_client() as client, client.lane() as lane:
+        limits = lane.timeout
+        assert (limits.connect, limits.read, limits.write, limits.pool) == (5, 30, 10, 10)
+        assert not lane.follow_redirects
+
+
+async def test_a_hundred_connections_are_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "POOL_S", 0.02)
+    async with open_client() as client, AsyncExitStack() as stack:
+        lanes = [await stack.enter_async_context(client.lane()) for _ in range(100)]
+        assert {lanes.count(lane) for lane in lanes} == {LANE_CONNECTIONS}
+        with pytest.raises(Transient, match="PoolTimeout"):
+            await stack.enter_async_context(client.lane())
+        await stack.aclose()
+        async with client.lane() as lane:
+            assert lane is lanes[0], "the first lane is kept warm"
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (httpx.ConnectError("no"), Transient),
+        (httpx.ConnectTimeout("no"), Transient),
+        (httpx.ReadTimeout("no"), Transient),
+        (httpx.PoolTimeout("no"), Transient),
+        (httpx.RemoteProtocolError("no"), Transient),
+        (httpx.DecodingError("no"), Transient),
+        (httpx.UnsupportedProtocol("no"), Rejected),
+        (httpx.InvalidURL("no"), Rejected),
+    ],
+)
+async def test_every_failure_of_the_client_says_what_to_do(
+    failure: Exception, kind: type[ProviderError]
+) -> None:
+    def fail(_request: httpx.Request) -> Canned:
+        raise failure
+
+    client = client_of(fail)
+    with pytest.raises(kind):
+        await body_of(client)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "nowhere", "http://x:port/", ""])
+async def test_an_address_that_is_none_is_never_tried_again(client: Client, url: str) -> None:
+    with pytest.raises(Rejected):
+        await body_of(client, url)
+
+
+async def test_nobody_listening_is_transient(client: Client) -> None:
+    with pytest.raises(Transient) as caught:
+        await body_of(client, "http://127.0.0.1:1/")
+    assert caught.value.code == "ConnectError"
+
+
+async def test_a_body_is_read_to_its_limit_and_no_further() -> None:
+    canned = Canned(*[b"x" * 1000] * 200, is_lost=True)
+    client = client_of(lambda _: canned)
+    assert await body_of(client) == b"x" * SMALL_BYTES
+    assert canned.is_closed
+
+
+async def test_a_lost_connection_is_transient_and_closed() -> None:
+    canned = Canned(b"data: 1\n\n", b"data: 2", is_lost=True)
+    client = client_of(lambda _: canned)
+    async with posted(client, "http://upstream/", {}, {}) as reply:
+        events = reply.events()
+        assert (await anext(events)).data == b"1"
+        with pytest.raises(Transient):
+            await anext(events)
+    assert canned.is_closed
+
+
+async def test_a_caller_that_is_cancelled_closes_the_stream() -> None:
+    canned = Canned(b"data: 1\n\n", b"data: 2\n\n")
+    client = client_of(lambda _: canned)
+    with anyio.CancelScope() as scope:
+        async with posted(client, "http://upstream/", {}, {}) as reply:
+            async for _ in reply.events():
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+    assert canned.is_closed
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "1.5"}, 1.5),
+        ({"Retry-After": "-3"}, 0),
+        ({"Retry-After-Ms": "250", "Retry-After": "7"}, 0.25),
+        ({"Retry-After": "Sat, 21 Nov 2026 09:00:30 GMT"}, 30),
+        ({"Retry-After": "Sat, 21 Nov 2026 08:00:30 GMT"}, 0),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "1e999"}, None),
+    ],
+)
+def test_when_to_come_back_is_read_in_every_way_it_is_written(
+    headers: dict[str, str], expected: float | None
+) -> None:
+    assert Reply(httpx.Response(429, headers=headers)).retry_after_s(NOW) == expected
+
+
+@given(st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40))
+def test_whatever_retry_after_says_is_a_time_or_nothing(text: str) -> None:
+    reply = Reply(httpx.Response(429, headers=[(b"retry-after", text.encode("latin-1"))]))
+    seconds = reply.retry_after_s(NOW + timedelta(seconds=1))
+    assert seconds is None or seconds >= 0
+
+
+def test_the_host_of_an_address_has_no_port_and_no_path() -> None:
+    assert host_of("https://api.coze.cn:8443/v1/") == "api.coze.cn"
