@@ -43,8 +43,9 @@ bench: setup web ## every benchmark, about half an hour; make bench QUICK=--quic
 	done
 
 soak: setup ## kills, Redis faults, a million damaged frames, the simulation with 20,000 seeds; hours
-	@KEFU_KILLS=50 KEFU_MUTATED_FRAMES=1000000 $(BIN)/pytest --timeout 0 \
-	  tests/stories/test_kills_under_load.py tests/stories/test_mutated_frames.py
+	@KEFU_KILLS=50 KEFU_MUTATED_FRAMES=1000000 KEFU_RACES=10000 $(BIN)/pytest --timeout 0 \
+	  tests/stories/test_kills_under_load.py tests/stories/test_mutated_frames.py \
+	  tests/conversations/test_accept_races.py
 	@KEFU_INSTANCE_KILLS=200 KEFU_PAUSES=30 KEFU_UPGRADES=10 KEFU_REDIS_FAULTS=100 \
 	  KEFU_POSTGRES_STOPS=20 $(BIN)/pytest --timeout 0 tests/cluster/processes
 	@KEFU_SIMULATION_SEEDS=20000 $(BIN)/pytest --timeout 0 tests/simulation

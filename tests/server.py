@@ -38,6 +38,8 @@ __all__ = ["own_people", "own_server", "people", "server", "session_database"]
 
 ROOT = Path(__file__).parents[1]
 START_S = 50.0
+# People answer first, unless a story is about the bot.
+HUMANS_ONLY = {"KEFU_AI_PROVIDER": "none"}
 _READY = re.compile(r"Customer +(http://\S+)/\s")
 _LINK = re.compile(r"#link=(\S+)")
 _TROUBLE = re.compile(r'"level":"(error|critical)"|Traceback|Exception')
@@ -83,7 +85,7 @@ async def running(
     clean = {k: v for k, v in os.environ.items() if not k.startswith("KEFU_") and k not in ALIASES}
     process = await anyio.open_process(
         [sys.executable, "-m", "kefu", "serve", "--port", str(port), *arguments],
-        env={**clean, "PYTHONPATH": str(ROOT), **variables},
+        env={**clean, "PYTHONPATH": str(ROOT), **HUMANS_ONLY, **variables},
         cwd=ROOT,
         stderr=subprocess.STDOUT,
     )

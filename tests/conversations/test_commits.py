@@ -209,12 +209,11 @@ async def test_what_another_owner_wrote_stays_and_ours_comes_behind(shop: Shop) 
     wang.say("一")
     await settled()
     (row,) = shop.storage.said(chat_id)
-    key = (chat_id, 2)
     other = type(row)(
         **{name: getattr(row, name) for name in row.__struct_fields__}
         | {"seq": 2, "message_id": UUID(int=9), "content": "二"}
     )
-    shop.storage.messages_by_place[key] = other
+    shop.storage.put(other)
     wang.say("三")
     await settled()
     assert [row.content for row in shop.storage.said(chat_id)] == ["一", "二", "三"]

@@ -5,7 +5,7 @@ not at all, and a row that is there already makes it collide.
 """
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -43,6 +43,8 @@ class Storage:
         self.chats: dict[UUID, ChatRow] = {}
         self.messages_by_place: dict[tuple[UUID, int], MessageRow] = {}
         self.events_by_place: dict[tuple[UUID, int], EventRow] = {}
+        self._said: defaultdict[UUID, list[MessageRow]] = defaultdict(list)
+        self._happened: defaultdict[UUID, list[EventRow]] = defaultdict(list)
         self.faults: deque[Fault | None] = deque()
         self.entries: list[Entry] = []
         """What was committed, in order."""
@@ -70,9 +72,17 @@ class Storage:
             old = self.chats.get(row.id)
             if old is None or old.log_head <= row.log_head:
                 self.chats[row.id] = _with_marks(row, old)
-        self.messages_by_place |= {(row.chat_id, row.seq): row for row in entry.messages}
         self.events_by_place |= {(row.chat_id, row.log_id): row for row in entry.events}
+        for message in entry.messages:
+            self.put(message)
+        for event in entry.events:
+            self._happened[event.chat_id].append(event)
         self.entries.append(entry)
+
+    def put(self, row: MessageRow) -> None:
+        """Have a message there that somebody else wrote."""
+        self.messages_by_place[row.chat_id, row.seq] = row
+        self._said[row.chat_id].append(row)
 
     def _collides(self, entry: Entry) -> bool:
         open_before = {row.customer_id: row.id for row in self.chats.values() if _is_open(row)}
@@ -92,7 +102,7 @@ class Storage:
         if row.client_message_id is None:
             return None
         same = (row.chat_id, row.sender_id, row.client_message_id)
-        for old in self.messages_by_place.values():
+        for old in self._said[row.chat_id]:
             if (old.chat_id, old.sender_id, old.client_message_id) == same:
                 return old
         return None
@@ -156,10 +166,10 @@ class Storage:
         return found
 
     def said(self, chat_id: UUID) -> list[MessageRow]:
-        return [row for (chat, _), row in sorted(self.messages_by_place.items()) if chat == chat_id]
+        return sorted(self._said[chat_id], key=lambda row: row.seq)
 
     def happened(self, chat_id: UUID) -> list[EventRow]:
-        return [row for (chat, _), row in sorted(self.events_by_place.items()) if chat == chat_id]
+        return sorted(self._happened[chat_id], key=lambda row: row.log_id)
 
     def _asked_seq(self, chat_id: UUID) -> int:
         asked = [row.seq for row in self.said(chat_id) if row.sender_type == "customer"]
