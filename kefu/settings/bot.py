@@ -115,6 +115,15 @@ class BotSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         int,
         Meta(ge=1, le=10_000, description="Answers one network address may have streamed at once."),
     ] = 30
+    max_calls_per_address: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Calls a minute that one address may make without a token or a guest's "
+            "cookie, over all instances.",
+        ),
+    ] = 120
     max_streams: Annotated[
         int, Meta(ge=1, le=100_000, description="Answers streamed at once, per instance.")
     ] = 1_000
