@@ -1,7 +1,7 @@
 """The pages in a real Chromium: each story is a script beside this file, run by Node.
 
-A story needs a server whose queue is empty, so each has its own. Chromium, Node or the built pages
-missing: skipped, and the summary says so.
+A story needs a server whose queue is empty, so each has its own; in most nobody answers before a
+person does. Chromium, Node or the built pages missing: skipped, and the summary says so.
 """
 
 import json
@@ -14,11 +14,13 @@ import pytest
 
 from kefu.storage.embedded import Stores
 from tests.server import People, people_of, running
+from tests.until import until
 
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "kefu" / "web"
 CHROMIUM = os.environ.get("KEFU_CHROMIUM", "/usr/bin/chromium")
 STORY_TIMEOUT_S = 55
+KNOWLEDGE_WITHIN_S = 50
 
 
 def _missing() -> str | None:
@@ -81,6 +83,23 @@ async def test_a_waiting_chat_is_offered_to_one_agent_and_then_to_the_next(
     }
     async with running(variables) as server, people_of(server, database) as people:
         await tell("offer", people, "zhang", "li")
+
+
+async def test_the_bot_answers_first_and_a_person_takes_over_and_gives_back(
+    stores: Stores, database: str
+) -> None:
+    variables = {
+        "KEFU_DATABASE_URL": database,
+        "KEFU_REDIS_URL": stores.redis_url,
+        "KEFU_AI_PROVIDER": "knowledge",
+    }
+    async with running(variables, arguments=("--demo",)) as server:
+        # until then the bot says of everything that it does not know
+        await until(
+            lambda: "knowledge_indexed" in "".join(server.said), within_s=KNOWLEDGE_WITHIN_S
+        )
+        async with people_of(server, database) as people:
+            await tell("bot", people, "zhang", "li")
 
 
 async def test_everything_can_be_done_from_the_keyboard(own_people: People) -> None:

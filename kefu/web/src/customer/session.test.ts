@@ -1,6 +1,6 @@
-import { beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createApp, defineComponent } from 'vue'
-import { AT, CHAT, chatState } from '../shared/samples'
+import { AT, CHAT, chatState, message } from '../shared/samples'
 import { useSession } from './session'
 
 /** Stands in for the network: the session talks to it, the test answers as the server. */
@@ -37,7 +37,9 @@ beforeEach(() => {
   sessionStorage.clear()
   line.sent = []
   line.stops = 0
+  vi.stubGlobal('fetch', async () => new Response('', { status: 404 }))
 })
+afterEach(() => vi.unstubAllGlobals())
 
 test('a token leaves the address at once and is used', () => {
   visit('/?token=signed&locale=en')
@@ -89,7 +91,6 @@ test('a guest whose token is refused starts afresh; a signed-in customer is told
   visit('/?token=signed')
   line.options.onVerdict({ kind: 'refused' })
   await vi.waitUntil(() => session.trouble.value === 'signedOut')
-  vi.unstubAllGlobals()
 })
 
 test('a full server is no reason to forget who we are', async () => {
@@ -101,7 +102,6 @@ test('a full server is no reason to forget who we are', async () => {
   await vi.waitUntil(() => asked.mock.results[0]?.type === 'return')
   await asked.mock.results[0]!.value
   expect(line.options.token()).toBe('mine')
-  vi.unstubAllGlobals()
 })
 
 test('a rating goes out once with its words', () => {
@@ -111,4 +111,56 @@ test('a rating goes out once with its words', () => {
   session.rate(4, '  很好 ')
   expect(line.sent.at(-1)).toEqual({ type: 'rate_chat', payload: { chat_id: CHAT, rating: 4, feedback: '很好' } })
   expect(session.rated.value).toBe(true)
+})
+
+describe('with a bot', () => {
+  const hasBot = (bot: object) => vi.stubGlobal('fetch', async () => Response.json({ success: true, bot }))
+  const known = () => vi.waitUntil(() => session.bot.value !== undefined)
+
+  test('the page knows it from the server, whatever of it is given', async () => {
+    hasBot({ name: ' 小可 ', description: '', icon_url: '', welcome: '您好' })
+    visit()
+    expect(session.bot.value).toBeUndefined()
+    await known()
+    expect(session.bot.value).toEqual({ name: '小可', welcome: '您好', icon: null })
+  })
+
+  test.each([{ success: true }, { success: true, bot: null }, [], 'x'])('an answer without one (%j) is none', async (answer) => {
+    vi.stubGlobal('fetch', async () => Response.json(answer))
+    visit()
+    await known()
+    expect(session.bot.value).toBeNull()
+  })
+
+  test('a new chat begins with it, and a person can be called at once', async () => {
+    hasBot({ name: '小可' })
+    visit()
+    await known()
+    connect()
+    session.startAgain()
+    session.start()
+    expect(line.sent.map((frame) => frame.payload)).toEqual([{ mode: 'bot' }, { mode: 'human' }])
+  })
+
+  test('who waits can go back to it only in a chat it was in', () => {
+    visit()
+    connect()
+    hear('chat_status', chatState({ status: 'waiting' }))
+    expect(session.mayReturnToBot.value).toBe(false)
+    hear('chat_status', chatState({ status: 'bot' }))
+    hear('chat_status', chatState({ status: 'waiting' }))
+    expect(session.mayReturnToBot.value).toBe(true)
+    session.returnToBot()
+    expect(line.sent.at(-1)).toEqual({ type: 'return_to_bot', payload: { chat_id: CHAT } })
+    hear('chat_status', chatState({ chat_id: 'next', status: 'waiting' }))
+    expect(session.mayReturnToBot.value).toBe(false)
+  })
+
+  test('a reload knows from the messages that it was there', () => {
+    visit()
+    connect()
+    hear('chat_status', chatState({ status: 'waiting', last_seq: 1 }))
+    hear('new_message', message(1, { sender_type: 'ai' }))
+    expect(session.mayReturnToBot.value).toBe(true)
+  })
 })

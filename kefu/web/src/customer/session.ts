@@ -5,12 +5,13 @@
  * again by the guest token of the first chat_status. A token the server no longer takes: a guest
  * starts afresh, a signed-in customer is told to reload.
  */
-import { computed, onBeforeUnmount, ref } from 'vue'
+import { computed, onBeforeUnmount, ref, shallowRef } from 'vue'
 import { isOpen } from '../shared/chatlog'
 import { Connection, type ConnectionState, type Verdict } from '../shared/connection'
 import { Conversation } from '../shared/conversation'
 import { keep, takeFromUrl } from '../shared/keep'
 import { CLOSE, type ToWorkbench } from '../shared/protocol'
+import { askForBot, type Bot } from './bot'
 
 export type Trouble = 'signedOut' | 'tooMany' | 'blocked' | 'guestsRefused'
 
@@ -24,6 +25,10 @@ export function useSession() {
   const trouble = ref<Trouble | null>(null)
   const isBusy = ref(false)
   const rated = ref(false)
+  /** Undefined until the server has said whether it has one. */
+  const bot = shallowRef<Bot | null>()
+  /** The chat in which the bot was seen in charge. */
+  const botsChat = ref<string | null>(null)
   let noticeTimer: ReturnType<typeof setTimeout> | undefined
 
   const connection = new Connection({
@@ -41,13 +46,13 @@ export function useSession() {
     me: 'customer',
     unsentKey: 'kefu.unsent',
     post: (frame) => connection.send(frame),
-    open: (id) => connection.send({ type: 'start_chat', payload: {}, id }),
   })
 
   function received(frame: ToWorkbench) {
     if (frame.type === 'chat_status') {
       if (frame.payload.guest_token) guest.set(frame.payload.guest_token)
       rated.value = frame.payload.rating != null
+      if (frame.payload.status === 'bot') botsChat.value = frame.payload.chat_id
     }
     if (frame.type === 'error' && !frame.reply_to) noticeBusy()
     conversation.receive(frame)
@@ -95,9 +100,12 @@ export function useSession() {
   }
 
   connection.start()
+  void askForBot().then((known) => (bot.value = known))
   onBeforeUnmount(() => connection.stop())
 
   const chatId = () => conversation.log.value.state?.chat_id ?? null
+  const hasMetBot = () =>
+    botsChat.value === chatId() || conversation.log.value.messages.some((message) => message.sender_type === 'ai')
   return {
     conversation,
     state,
@@ -106,7 +114,14 @@ export function useSession() {
     rated,
     isOnline: computed(() => state.value === 'open'),
     isChatting: computed(() => isOpen(conversation.log.value)),
-    start: () => connection.send({ type: 'start_chat', payload: {} }),
+    bot,
+    /** Waiting for a person in a chat that the bot was in before: it can go back there. */
+    mayReturnToBot: computed(() => conversation.log.value.state?.status === 'waiting' && hasMetBot()),
+    /** With a person at once. */
+    start: () => connection.send({ type: 'start_chat', payload: { mode: 'human' } }),
+    /** As the first chat began: with the bot, where there is one. */
+    startAgain: () => connection.send({ type: 'start_chat', payload: { mode: bot.value ? 'bot' : 'human' } }),
+    returnToBot: () => connection.send({ type: 'return_to_bot', payload: { chat_id: chatId() } }),
     askHuman: () => connection.send({ type: 'request_human', payload: { chat_id: chatId() } }),
     end: () => connection.send({ type: 'end_chat', payload: { chat_id: chatId() } }),
     rate(rating: number, feedback: string) {

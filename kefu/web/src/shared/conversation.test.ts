@@ -1,10 +1,9 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Conversation } from './conversation'
 import type { FromAgent, ToWorkbench } from './protocol'
 import { AT, CHAT, chatState, message } from './samples'
 
 let posted: FromAgent[]
-let opened: string[]
 let chat: Conversation
 
 const make = () =>
@@ -12,7 +11,6 @@ const make = () =>
     me: 'customer',
     unsentKey: 'test.unsent',
     post: (frame) => posted.push(frame) > 0,
-    open: (id) => opened.push(id),
   })
 const hear = (type: string, payload: object, reply_to?: string) =>
   chat.receive({ type, payload, timestamp: AT, reply_to } as unknown as ToWorkbench)
@@ -28,7 +26,6 @@ beforeEach(() => {
   vi.useFakeTimers()
   sessionStorage.clear()
   posted = []
-  opened = []
   chat = make()
 })
 afterEach(() => vi.useRealTimers())
@@ -67,14 +64,14 @@ test('what was not sent survives a reload and goes out under the same id', () =>
   expect(make().log.value.sends).toEqual([])
 })
 
-test('what is said without a chat asks for one first, and only once', () => {
+test('what is said without a chat opens one, and the next words go into it', () => {
   chat.connected()
   chat.say('hello')
   chat.say('anybody?')
-  expect(opened).toHaveLength(1)
-  expect(sends()).toEqual([])
-  hear('chat_status', chatState({ status: 'waiting' }))
-  expect(sends().map((frame) => frame.payload)).toMatchObject([{ chat_id: CHAT, content: 'hello' }])
+  expect(sends().map((frame) => frame.payload)).toMatchObject([{ chat_id: null, content: 'hello' }])
+  hear('chat_status', chatState({ status: 'bot' }))
+  ack(1, 0)
+  expect(sends().slice(1).map((frame) => frame.payload)).toMatchObject([{ chat_id: CHAT, content: 'anybody?' }])
 })
 
 test('a busy server is asked again when it said, without a failure shown', () => {
@@ -100,11 +97,12 @@ test('a refused message is shown as failed, can be tried again, and holds up no 
   expect(sends().map((frame) => frame.payload.content)).toEqual(['one', 'two', 'one'])
 })
 
-test('a refused opening fails the message instead of asking for ever', () => {
+test('a refused first message is shown as failed instead of being sent for ever', () => {
   chat.connected()
   chat.say('hello')
-  hear('error', { code: 'FORBIDDEN', message: '' }, opened[0])
-  expect(opened).toHaveLength(1)
+  hear('error', { code: 'FORBIDDEN', message: '' }, sends()[0]!.id!)
+  vi.advanceTimersByTime(60_000)
+  expect(sends()).toHaveLength(1)
   expect(chat.log.value.sends[0]?.failure).toBe('FORBIDDEN')
 })
 
@@ -150,12 +148,82 @@ test('only what is new is marked as read', () => {
   expect(posted.filter((frame) => frame.type === 'mark_read')).toHaveLength(1)
 })
 
-test('a chat that turns out to have ended is shown as ended, and a retry asks for a new one', () => {
+test('a chat that turns out to have ended is shown as ended, and a retry opens a new one', () => {
   begin()
   chat.say('too late')
   const id = sends()[0]!.id!
   hear('error', { code: 'CHAT_ENDED', message: '' }, id)
   expect(chat.log.value.state?.status).toBe('ended')
   chat.retry(id)
-  expect(opened).toEqual([id])
+  expect(sends().at(-1)).toMatchObject({ id, payload: { chat_id: null } })
+})
+
+test('an agent says nothing outside the chat they have open', () => {
+  chat = new Conversation({ me: 'agent', myId: 'me', unsentKey: 'test.agent', post: (frame) => posted.push(frame) > 0 })
+  chat.connected()
+  hear('chat_status', chatState({ status: 'ended' }))
+  chat.say('still there?')
+  expect(sends()[0]?.payload.chat_id).toBe(CHAT)
+})
+
+describe('while the bot is in charge', () => {
+  const TURN = 'turn'
+  const piece = (content: string, answers_seq = 1) => hear('ai_delta', { chat_id: CHAT, turn_id: TURN, content, answers_seq })
+  const texts = () => chat.growing.value.answers.map((answer) => answer.text)
+  const asked = () => {
+    chat.connected()
+    chat.say('退货要多久？')
+    hear('chat_status', chatState({ status: 'bot' }))
+    ack(1, 0)
+  }
+
+  test('dots stand from the question to the first piece', () => {
+    asked()
+    expect(chat.isBotThinking.value).toBe(true)
+    piece('七天')
+    expect(chat.isBotThinking.value).toBe(false)
+    piece('以内')
+    expect(texts()).toEqual(['七天以内'])
+    hear('new_message', message(2, { sender_type: 'ai', message_id: TURN }))
+    expect(texts()).toEqual([])
+    expect(chat.isBotThinking.value).toBe(false)
+  })
+
+  test('a person who is called ends dots and answer at once', () => {
+    asked()
+    hear('chat_status', chatState({ status: 'waiting', last_seq: 1 }))
+    expect(chat.isBotThinking.value).toBe(false)
+    piece('七天')
+    expect(texts()).toEqual([])
+  })
+
+  test('an answer that was cut by the network shows dots after it, and never a text with a gap', () => {
+    asked()
+    piece('七天')
+    chat.disconnected()
+    expect(texts()).toEqual(['七天'])
+    chat.connected()
+    hear('chat_status', chatState({ status: 'bot', last_seq: 1 }))
+    piece('，运费由我们承担')
+    expect(texts()).toEqual(['七天'])
+  })
+
+  test('an answer that began before we came is not shown from its middle', () => {
+    chat.connected()
+    hear('chat_status', chatState({ status: 'bot', last_seq: 1 }))
+    hear('new_message', message(1, { sender_type: 'customer' }))
+    piece('天以内')
+    expect(texts()).toEqual([''])
+    expect(chat.isBotThinking.value).toBe(true)
+  })
+
+  test('what nobody finishes is not waited for without end', () => {
+    asked()
+    piece('七天')
+    vi.advanceTimersByTime(75_000)
+    expect(texts()).toEqual([])
+    expect(chat.isBotThinking.value).toBe(false)
+    piece('以内')
+    expect(texts()).toEqual([])
+  })
 })

@@ -1,15 +1,19 @@
 /**
  * One chat, alive: the log's rules plus what to ask the server for.
  *
- * Messages are sent one at a time, the next after the ack of the one before, always under the same
+ * A customer's first message opens a chat, with the bot where there is one. Messages are sent one
+ * at a time, the next after the ack of the one before, always under the same
  * client_message_id: so their order holds and a resend is answered, never repeated. Unsent messages
  * survive a reload.
  */
-import { ref, shallowRef } from 'vue'
+import { computed, ref, shallowRef } from 'vue'
 import {
   emptyLog, isMissing, isOpen, lastSeq, nextSend, withAck, withEnd, withFailure, withMessage, withRead,
   withSend, withState, withoutSend, type ChatLog, type Send,
 } from './chatlog'
+import {
+  isAnswerDue, nothingGrows, settled, withBreak, withJoin, withPiece, withSilence, type Growing,
+} from './growing'
 import { keep, type Kept } from './keep'
 import type { Error as ErrorFrame, FromAgent, FromCustomer, ToWorkbench } from './protocol'
 
@@ -22,14 +26,14 @@ export interface ConversationOptions {
   unsentKey: string
   /** False while offline. */
   post: (frame: Extract<FromCustomer, FromAgent>) => boolean
-  /** Asks for a chat, under this frame id, when there is something to say and none is open. */
-  open?: (frameId: string) => void
 }
 
 const ACK_WITHIN_MS = 10_000
 const RESUME_WITHIN_MS = 5_000
 const TYPING_REPEAT_MS = 3_000
 const TYPING_FADES_MS = 10_000
+/** A turn of the bot has 60 s; what is unfinished then is not waited for. */
+const ANSWER_WITHIN_MS = 75_000
 const RESUME = 'resume'
 const PASSING = new Set(['RATE_LIMITED', 'OVERLOADED'])
 
@@ -42,12 +46,15 @@ type Timer = ReturnType<typeof setTimeout>
 export class Conversation {
   readonly log = shallowRef<ChatLog>(emptyLog)
   readonly isOtherTyping = ref(false)
+  readonly growing = shallowRef<Growing>(nothingGrows)
+  /** The bot has been asked and nothing of its answer can be shown yet. */
+  readonly isBotThinking = computed(() => this.isAnswerTimely.value && isAnswerDue(this.growing.value, this.log.value))
+  private readonly isAnswerTimely = ref(false)
   private readonly unsent: Kept<readonly Send[]>
   private isConnected = false
   private inFlight: string | null = null
-  private isOpening = false
   private typingSentAt = 0
-  private readonly timers: { ack?: Timer; resume?: Timer; fade?: Timer } = {}
+  private readonly timers: { ack?: Timer; resume?: Timer; fade?: Timer; answer?: Timer } = {}
 
   constructor(private readonly options: ConversationOptions) {
     this.unsent = keep('session', options.unsentKey)
@@ -57,7 +64,6 @@ export class Conversation {
   connected(): void {
     this.isConnected = true
     this.inFlight = null
-    this.isOpening = false
     if (this.log.value.state) this.askForMissing()
     this.flush()
   }
@@ -65,14 +71,16 @@ export class Conversation {
   disconnected(): void {
     this.isConnected = false
     this.isOtherTyping.value = false
-    for (const timer of Object.values(this.timers)) clearTimeout(timer)
+    this.isAnswerTimely.value = false
+    this.growing.value = withBreak(this.growing.value)
+    for (const name of ['ack', 'resume', 'fade'] as const) clearTimeout(this.timers[name])
     delete this.timers.resume
   }
 
   receive(frame: ToWorkbench): void {
     switch (frame.type) {
       case 'chat_status':
-        this.opened()
+        this.growing.value = withJoin(this.growing.value, frame.payload)
         this.change(withState(this.log.value, frame.payload))
         break
       case 'new_message':
@@ -81,6 +89,11 @@ export class Conversation {
         break
       case 'message_ack':
         this.change(withAck(this.log.value, frame.payload, this.options.me, this.options.myId))
+        break
+      case 'ai_delta':
+        this.showTyping(false)
+        this.growing.value = withPiece(this.growing.value, this.log.value, frame.payload, frame.timestamp)
+        this.expectAnswer()
         break
       case 'read':
         this.change(withRead(this.log.value, frame.payload))
@@ -143,6 +156,7 @@ export class Conversation {
       this.unsent.set(log.sends.length ? log.sends : null)
     }
     this.log.value = log
+    this.growing.value = settled(this.growing.value, log)
   }
 
   /** After any frame: is the one in flight done, is something missing, is something to be sent? */
@@ -177,28 +191,26 @@ export class Conversation {
     const id = send.client_message_id
     this.inFlight = id
     this.tryAgainIn(ACK_WITHIN_MS)
-    if (!isOpen(this.log.value) && this.options.open) {
-      this.isOpening = true
-      this.options.open(id)
-      return
-    }
-    const chatId = this.log.value.state?.chat_id ?? null
+    this.expectAnswer()
+    const isNew = this.options.me === 'customer' && !isOpen(this.log.value)
+    const chatId = isNew ? null : (this.log.value.state?.chat_id ?? null)
     const payload = { chat_id: chatId, content: send.content, client_message_id: id }
     this.options.post({ type: 'send_message', payload, id })
   }
 
-  /** What waited for a chat to be opened may go now. */
-  private opened(): void {
-    if (!this.isOpening) return
-    this.isOpening = false
-    this.inFlight = null
+  private expectAnswer(): void {
+    this.isAnswerTimely.value = true
+    clearTimeout(this.timers.answer)
+    this.timers.answer = setTimeout(() => {
+      this.isAnswerTimely.value = false
+      this.growing.value = withSilence(this.growing.value)
+    }, ANSWER_WITHIN_MS)
   }
 
   private tryAgainIn(delayMs: number): void {
     clearTimeout(this.timers.ack)
     this.timers.ack = setTimeout(() => {
       this.inFlight = null
-      this.isOpening = false
       this.flush()
     }, delayMs)
   }
@@ -207,7 +219,6 @@ export class Conversation {
     // answered by how the chat stands now, unless it is no longer ours: a guest who began anew
     if (reply_to === RESUME && payload.code === 'CHAT_NOT_FOUND') this.change(withEnd(this.log.value))
     if (this.inFlight === null || !this.isSending(reply_to)) return
-    this.isOpening = false
     if (PASSING.has(payload.code)) {
       this.tryAgainIn((payload.retry_after_s ?? 1) * 1000)
     } else {

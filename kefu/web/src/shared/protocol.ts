@@ -60,10 +60,12 @@ export interface AiDelta {
   reply_to?: string | null
 }
 
+/** The finished answer is the message whose `message_id` is `turn_id`. It answers what the customer said up to `answers_seq`. */
 export interface AnswerPiece {
   chat_id: string
   turn_id: string
   content: string
+  answers_seq: number
 }
 
 export interface AssistCall {
@@ -195,7 +197,7 @@ export interface Error {
   reply_to?: string | null
 }
 
-export type ErrorCode = "AGENT_AT_CAPACITY" | "AGENT_NOT_FOUND" | "AGENT_OFFLINE" | "ALREADY_TAKEN" | "CHAT_ALREADY_OPEN" | "CHAT_ENDED" | "CHAT_ID_REQUIRED" | "CHAT_NOT_FOUND" | "CONTENT_TOO_LONG" | "FORBIDDEN" | "INTERNAL" | "INVALID_MESSAGE" | "INVALID_STATUS" | "MANUAL_IN_PROGRESS" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "NOT_WAITING" | "NO_FIELDS_TO_UPDATE" | "ORDER_NOT_FOUND" | "OVERLOADED" | "RATE_LIMITED" | "TOO_LARGE" | "UNAUTHORIZED" | "UNKNOWN_TYPE" | "UNPROCESSABLE" | "UNSUPPORTED_MESSAGE_TYPE"
+export type ErrorCode = "AGENT_AT_CAPACITY" | "AGENT_NOT_FOUND" | "AGENT_OFFLINE" | "AI_UNAVAILABLE" | "ALREADY_TAKEN" | "CHAT_ALREADY_OPEN" | "CHAT_ENDED" | "CHAT_ID_REQUIRED" | "CHAT_NOT_FOUND" | "CONTENT_TOO_LONG" | "FORBIDDEN" | "INTERNAL" | "INVALID_MESSAGE" | "INVALID_STATUS" | "MANUAL_IN_PROGRESS" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "NOT_WAITING" | "NO_FIELDS_TO_UPDATE" | "ORDER_NOT_FOUND" | "OVERLOADED" | "RATE_LIMITED" | "TOO_LARGE" | "UNAUTHORIZED" | "UNKNOWN_TYPE" | "UNPROCESSABLE" | "UNSUPPORTED_MESSAGE_TYPE"
 
 /** `taken_by` and `taken_at` say who has the chat, and since when, with ALREADY_TAKEN. */
 export interface Fault {
@@ -580,6 +582,6 @@ export type ToCustomerType = 'chat_status' | 'new_message' | 'message_ack' | 'ai
 
 export type ToWorkbenchType = 'chat_status' | 'new_message' | 'message_ack' | 'ai_delta' | 'typing' | 'read' | 'error' | 'goaway' | 'pong' | 'queue_snapshot' | 'queue_update' | 'agent_status' | 'chat_offer' | 'note_added' | 'whispered' | 'transfer_request' | 'transfer_result' | 'assist_request' | 'chat_watch'
 
-export const HTTP_STATUS: Record<ErrorCode, number> = { INVALID_MESSAGE: 400, UNKNOWN_TYPE: 400, CONTENT_TOO_LONG: 400, UNSUPPORTED_MESSAGE_TYPE: 400, CHAT_ID_REQUIRED: 400, NO_FIELDS_TO_UPDATE: 400, UNAUTHORIZED: 401, FORBIDDEN: 403, CHAT_NOT_FOUND: 404, ORDER_NOT_FOUND: 404, AGENT_NOT_FOUND: 404, NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405, CHAT_ENDED: 409, CHAT_ALREADY_OPEN: 409, NOT_WAITING: 409, ALREADY_TAKEN: 409, AGENT_AT_CAPACITY: 409, AGENT_OFFLINE: 409, MANUAL_IN_PROGRESS: 409, INVALID_STATUS: 409, TOO_LARGE: 413, UNPROCESSABLE: 422, RATE_LIMITED: 429, OVERLOADED: 503, INTERNAL: 500 }
+export const HTTP_STATUS: Record<ErrorCode, number> = { INVALID_MESSAGE: 400, UNKNOWN_TYPE: 400, CONTENT_TOO_LONG: 400, UNSUPPORTED_MESSAGE_TYPE: 400, CHAT_ID_REQUIRED: 400, NO_FIELDS_TO_UPDATE: 400, UNAUTHORIZED: 401, FORBIDDEN: 403, CHAT_NOT_FOUND: 404, ORDER_NOT_FOUND: 404, AGENT_NOT_FOUND: 404, NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405, CHAT_ENDED: 409, CHAT_ALREADY_OPEN: 409, NOT_WAITING: 409, ALREADY_TAKEN: 409, AGENT_AT_CAPACITY: 409, AGENT_OFFLINE: 409, MANUAL_IN_PROGRESS: 409, INVALID_STATUS: 409, TOO_LARGE: 413, UNPROCESSABLE: 422, RATE_LIMITED: 429, OVERLOADED: 503, AI_UNAVAILABLE: 503, INTERNAL: 500 }
 
 export const CLOSE = { TOO_LARGE: 1009, RESTARTING: 1012, OVERLOADED: 1013, SLOW_CONSUMER: 4008, IDLE: 4009, DRAINING: 4012, SIGNED_OUT: 4501, TOO_MANY_DEVICES: 4503, ABUSIVE: 4504 } as const

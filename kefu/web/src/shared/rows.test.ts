@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { emptyLog, withFailure, withMessage, withRead, withSend, withState } from './chatlog'
 import type { Message } from './protocol'
 import { rowsOf, type Bubble } from './rows'
@@ -43,4 +43,26 @@ test('a colleague\'s message is not mine', () => {
   const log = logOf(message(1, { sender_id: 'me' }), message(2, { sender_id: 'colleague' }))
   const rows = rowsOf(log, { party: 'agent', id: 'me' }, 100)
   expect(rows.flatMap((row) => (row.kind === 'bubble' ? [row.isMine] : []))).toEqual([true, false])
+})
+
+describe('the bot', () => {
+  const answer = (text: string) => ({ turn_id: 'turn', chat_id: CHAT, text, timestamp: AT, isBroken: false })
+  const readBy = (party: 'customer' | 'agent') =>
+    rowsOf(logOf(message(1, { sender_type: 'ai', message_id: 'turn' })), { party }, 100).at(-1) as Bubble
+
+  test('keeps its bubble from the first piece to the message, whatever key the server gave that', () => {
+    const growing = rowsOf(logOf(), customer, 100, [answer('七天')]).at(-1)
+    const told = message(1, { sender_type: 'ai', message_id: 'turn', client_message_id: 'answers-1' })
+    expect(rowsOf(logOf(told), customer, 100).at(-1)?.key).toBe(growing?.key)
+  })
+
+  test('of whose answer nothing has come yet has no bubble', () => {
+    expect(rowsOf(logOf(), customer, 100, [answer('')])).toEqual([])
+  })
+
+  test('stands across from the customer, on the side of the shop', () => {
+    expect(readBy('customer').side).toBe('left')
+    expect(readBy('agent').side).toBe('right')
+    expect(readBy('agent').isMine).toBe(false)
+  })
 })

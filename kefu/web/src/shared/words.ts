@@ -16,6 +16,7 @@ export const t = texts({
   latest: ['回到最新', '回到最新', 'Latest'],
   earlier: ['显示更早的消息', '顯示更早的訊息', 'Show earlier messages'],
   bot: ['机器人', '機器人', 'Bot'],
+  assistant: ['智能助手', '智慧助理', 'Virtual assistant'],
   reconnecting: ['连接中断，正在重连…', '連線中斷，正在重新連線…', 'Connection lost, reconnecting…'],
   charactersLeft: ['还可输入 {n} 字', '還可輸入 {n} 字', '{n} characters left'],
   CHAT_ENDED: ['会话已结束', '對話已結束', 'The chat has ended'],

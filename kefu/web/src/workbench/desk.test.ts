@@ -168,3 +168,34 @@ test('on return only the offers that come again still stand', () => {
   handed('handed')
   expect([...desk.offers.keys()]).toEqual(['handed'])
 })
+
+test('a chat is taken from the bot by its own frame, and is chosen when it comes', () => {
+  snapshot(1)
+  desk.takeOver(CHAT)
+  expect(line.sent.at(-1)).toMatchObject({ type: 'take_over_chat', payload: { chat_id: CHAT } })
+  mine()
+  expect([desk.selected.value, ...desk.chats.keys()]).toEqual([CHAT, CHAT])
+})
+
+test('who was faster is told with name and time, and the chat is let go of', () => {
+  snapshot(1)
+  desk.takeOver(CHAT)
+  const fault = { code: 'ALREADY_TAKEN', message: '', chat_id: CHAT, taken_by: { id: 'other', name: '李四' }, taken_at: AT }
+  hear('error', fault, line.sent.at(-1).id)
+  expect(desk.selected.value).toBeNull()
+  expect(notices).toHaveLength(1)
+  expect(notices[0]).toMatch(/^李四 .*\d\d:\d\d$/)
+})
+
+test('a chat that goes back to the bot leaves the desk in words of its own', () => {
+  mine()
+  hear('chat_status', chatState({ status: 'bot' }))
+  expect(desk.chats.size).toBe(0)
+  expect(notices).toEqual(['The bot has this chat again'])
+})
+
+test('an offer knows for how long it was made', () => {
+  snapshot(1, [item])
+  offered()
+  expect(desk.offers.get(CHAT)?.span).toBe(30_000)
+})

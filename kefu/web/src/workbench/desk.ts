@@ -5,6 +5,7 @@
  * desk, one that names somebody else takes it away; nothing here guesses.
  */
 import { computed, ref, shallowReactive, shallowRef, type InjectionKey } from 'vue'
+import { clockTime } from '../shared/clock'
 import { Connection, type ConnectionState, type Verdict } from '../shared/connection'
 import { Conversation } from '../shared/conversation'
 import { keep } from '../shared/keep'
@@ -28,15 +29,15 @@ import { refusalText, t } from './words'
 
 export type Notice = { kind: 'info' | 'warning' | 'error'; text: string }
 export type Me = Pick<Agent, 'id' | 'name' | 'avatar_url'>
-/** A chat on offer: by a colleague, or (without `transfer`) by the queue. `until` is in local ms. */
-export type Offered = { chatId: string; until: number; transfer: TransferOffer | null }
+/** A chat on offer for `span` ms: by a colleague, or (without `transfer`) by the queue. `until` is in local ms. */
+export type Offered = { chatId: string; until: number; span: number; transfer: TransferOffer | null }
 export type Desk = ReturnType<typeof createDesk>
 export const deskKey: InjectionKey<Desk> = Symbol('desk')
 
 /** A second sign-out this soon means that new tokens do not help. */
 const PATIENCE_MS = 10_000
 
-const acceptId = (chatId: string) => `accept ${chatId}`
+const reachId = (chatId: string) => `reach ${chatId}`
 const FEED_ID = 'feed'
 const declineId = (chatId: string) => `decline ${chatId}`
 
@@ -137,7 +138,7 @@ export function createDesk(me: Me, notify: (notice: Notice) => void) {
     if (isMine && !present) open(chat.chat_id)
     else if (present && !isMine && chat.status !== 'ended') {
       remove(chat.chat_id)
-      const text = chat.agent ? t('left', { name: chat.agent.name }) : t('returned')
+      const text = chat.agent ? t('left', { name: chat.agent.name }) : t(chat.status === 'bot' ? 'withBot' : 'returned')
       notify({ kind: 'info', text })
     }
   }
@@ -162,8 +163,8 @@ export function createDesk(me: Me, notify: (notice: Notice) => void) {
   /** It stands as long as the server said, whatever this machine's clock says. */
   function offer(frame: ChatOffer | TransferRequest) {
     const { chat_id: chatId, expires_at: expiresAt } = frame.payload
-    const until = Date.now() + Date.parse(expiresAt) - Date.parse(frame.timestamp)
-    offers.set(chatId, { chatId, until, transfer: frame.type === 'transfer_request' ? frame.payload : null })
+    const span = Date.parse(expiresAt) - Date.parse(frame.timestamp)
+    offers.set(chatId, { chatId, until: Date.now() + span, span, transfer: frame.type === 'transfer_request' ? frame.payload : null })
   }
 
   /** What the queue no longer offers to whoever is away or has no place left. It says nothing. */
@@ -196,19 +197,22 @@ export function createDesk(me: Me, notify: (notice: Notice) => void) {
   }
 
   function refused(frame: Extract<ToWorkbench, { type: 'error' }>) {
-    const { code, chat_id: chatId, taken_by: taker } = frame.payload
+    const { code, chat_id: chatId, taken_by: taker, taken_at: takenAt } = frame.payload
     if (chatId && frame.reply_to === declineId(chatId)) return // it was not ours any more
     if (frame.reply_to === FEED_ID) return void setTimeout(askForFeed, (frame.payload.retry_after_s ?? 1) * 1000)
     const sender = [...chats.values()].find((chat) => chat.isSending(frame.reply_to))
     if (sender) return sender.receive(frame)
-    if (accepting && frame.reply_to === acceptId(accepting)) {
+    if (accepting && frame.reply_to === reachId(accepting)) {
       deselectGone(accepting)
       accepting = null
     }
     if (code === 'CHAT_NOT_FOUND' && chatId) remove(chatId)
-    const text = taker ? t('left', { name: taker.name }) : refusalText(code)
+    const text = taker ? takenText(taker.name, takenAt) : refusalText(code)
     notify({ kind: 'warning', text: text ?? frame.payload.message })
   }
+
+  const takenText = (name: string, at: string | null | undefined) =>
+    at ? t('taken', { name, time: clockTime(at) }) : t('left', { name })
 
   function remember(items: readonly QueueItem[]) {
     for (const item of items) cards.set(item.chat_id, item)
@@ -227,6 +231,15 @@ export function createDesk(me: Me, notify: (notice: Notice) => void) {
     return chats.get(chatId)?.log.value.state?.customer ?? queued
   }
 
+  /** The server decides; until it has, the chat that was reached for is the chosen one. */
+  function reach(type: 'accept_chat' | 'take_over_chat', chatId: string) {
+    if (!post({ type, payload: { chat_id: chatId }, id: reachId(chatId) })) return
+    accepting = chatId
+    selected.value = chatId
+  }
+
+  const presence = computed(() => feed.value.agents.find((agent) => agent.agent_id === me.id) ?? null)
+
   return {
     me,
     state,
@@ -243,7 +256,8 @@ export function createDesk(me: Me, notify: (notice: Notice) => void) {
     expireOffers(now: number) {
       for (const each of offers.values()) if (each.until <= now) offers.delete(each.chatId)
     },
-    presence: computed(() => feed.value.agents.find((agent) => agent.agent_id === me.id) ?? null),
+    presence,
+    isFull: computed(() => presence.value !== null && presence.value.active_count >= presence.value.max_sessions),
     colleagues: computed(() => feed.value.agents.filter((agent) => agent.agent_id !== me.id && agent.status !== 'offline')),
     isOnline: computed(() => state.value === 'open'),
     card: (chatId: string) => cards.get(chatId) ?? null,
@@ -257,11 +271,9 @@ export function createDesk(me: Me, notify: (notice: Notice) => void) {
       signOut()
     },
     select: (chatId: string | null) => (selected.value = chatId),
-    accept(chatId: string) {
-      if (!post({ type: 'accept_chat', payload: { chat_id: chatId }, id: acceptId(chatId) })) return
-      accepting = chatId
-      selected.value = chatId
-    },
+    accept: (chatId: string) => reach('accept_chat', chatId),
+    /** From the bot, at once; a chat that waits may be taken like this, too. */
+    takeOver: (chatId: string) => reach('take_over_chat', chatId),
     decline({ chatId, transfer }: Offered) {
       offers.delete(chatId)
       if (transfer) post({ type: 'respond_transfer', payload: { request_id: transfer.request_id, accept: false } })

@@ -43,6 +43,12 @@ export const t = texts({
   high: ['优先', '優先', 'High'],
   normal: ['普通', '普通', 'Normal'],
   unread: ['{n} 条未读', '{n} 則未讀', '{n} unread'],
+  mineAndQueue: ['人工', '真人', 'People'],
+  botChats: ['机器人', '機器人', 'Bot'],
+  lists: ['会话分组', '對話分組', 'Lists of chats'],
+  noBotChats: ['机器人没有在接待的会话', '機器人沒有正在接待的對話', 'The bot is serving nobody'],
+  loading: ['正在加载…', '正在載入…', 'Loading…'],
+  takeOver: ['接管', '接管', 'Take over'],
   visitor: ['访客 {id}', '訪客 {id}', 'Visitor {id}'],
   // one chat
   accept: ['接待', '接待', 'Accept'],
@@ -65,6 +71,11 @@ export const t = texts({
   choose: ['选择左侧的会话开始接待', '選擇左側的對話開始接待', 'Choose a chat on the left to begin'],
   waitingHint: ['客户正在等待，接待后即可对话', '客戶正在等待，接待後即可對話', 'The customer is waiting. Accept to start talking.'],
   endedHint: ['会话已结束', '對話已結束', 'This chat has ended'],
+  // advice
+  copilot: ['AI 助手', 'AI 助理', 'AI advice'],
+  summary: ['会话摘要', '對話摘要', 'Summary'],
+  source: ['来自知识库：{question}', '來自知識庫：{question}', 'From the knowledge base: {question}'],
+  generated: ['由 AI 生成，请核对后发送', '由 AI 產生，請確認後傳送', 'Written by AI; check before sending'],
   // transfer
   transferTo: ['转接给', '轉接給', 'Transfer to'],
   nobody: ['没有其他在线的同事', '沒有其他線上的同事', 'No colleague is signed in'],
@@ -79,6 +90,8 @@ export const t = texts({
   secondsLeft: ['剩 {n} 秒', '剩 {n} 秒', '{n} s left'],
   arrived: ['收到转接的会话', '收到轉接的對話', 'A chat was handed to you'],
   left: ['会话已由 {name} 接手', '對話已由 {name} 接手', '{name} has this chat now'],
+  taken: ['{name} 已在 {time} 接管', '{name} 已在 {time} 接管', '{name} took this chat at {time}'],
+  withBot: ['会话已交还机器人', '對話已交還機器人', 'The bot has this chat again'],
   returned: ['会话已离开你的列表', '對話已離開你的列表', 'The chat has left your list'],
   // the customer
   customer: ['客户', '客戶', 'Customer'],
@@ -86,7 +99,7 @@ export const t = texts({
   vip: ['VIP', 'VIP', 'VIP'],
   language: ['语言', '語言', 'Language'],
   topic: ['咨询主题', '諮詢主題', 'Topic'],
-  calledFor: ['转人工原因', '轉真人原因', 'Called a person for'],
+  calledFor: ['转人工原因', '轉真人原因', 'Why a person'],
   priority: ['优先级', '優先順序', 'Priority'],
   since: ['进入排队', '進入排隊', 'Joined the queue'],
   chatId: ['会话编号', '對話編號', 'Chat id'],
@@ -117,10 +130,13 @@ export function refusalText(code: ErrorCode): string | null {
 }
 
 const REASONS: Record<string, Row> = {
-  manual: ['客户要求转人工', '客戶要求轉真人', 'The customer asked for a person'],
-  keyword: ['提到了人工关键词', '提到了真人關鍵詞', 'The customer used a keyword'],
+  manual: ['客户要求转人工', '客戶要求轉真人', 'Asked for a person'],
+  keyword: ['提到了人工关键词', '提到了真人關鍵詞', 'Used a keyword'],
   vip: ['VIP 客户', 'VIP 客戶', 'VIP customer'],
-  fail_loop: ['机器人连续未能解答', '機器人連續未能解答', 'The bot failed several times'],
+  fail_loop: ['机器人连续未能解答', '機器人連續未能解答', 'The bot failed repeatedly'],
+  no_bot: ['机器人不可用', '機器人無法使用', 'The bot is not available'],
+  agent_gone: ['原客服掉线，请优先接待', '原客服斷線，請優先接待', 'Their agent lost the connection'],
+  taken_over: ['客服主动接管', '客服主動接管', 'An agent stepped in'],
 }
 
 /** Why a person was called; nothing for a chat that began with one, a person's own words as they are. */
