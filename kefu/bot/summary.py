@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from kefu.bot.texts import Texts, said
+from kefu.bot.texts import WITHOUT_ANSWER, Texts, said
 
 QUESTIONS: Final = 3
 QUESTION_CHARS: Final = 120
@@ -119,7 +119,7 @@ def _why(occasion: Occasion, locale: str | None) -> str:
 
 def _last(remarks: Sequence[Remark], by: str) -> str:
     for remark in reversed(remarks):
-        if remark.by == by:
+        if remark.by == by and remark.content not in WITHOUT_ANSWER:
             return _short(remark.content, ANSWER_CHARS)
     return ""
 

@@ -57,5 +57,11 @@ TAKEN_LEAVE: Final[Texts] = {
 }
 
 
+# What the bot says where it has no answer.
+WITHOUT_ANSWER: Final = frozenset(
+    text for texts in (FAILED, UNKNOWN, REFUSED, OVERLONG) for text in texts.values()
+)
+
+
 def said(texts: Texts, locale: str | None) -> str:
     return texts[language(locale)]

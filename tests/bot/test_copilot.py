@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kefu.bot import texts
 from kefu.bot.breaker import Breaker
 from kefu.bot.copilot import Copilot, Suggestion
 from kefu.bot.openai import Openai
@@ -170,3 +171,13 @@ def test_a_summary_is_short_and_never_empty(
     text = summarize(remarks, occasion, locale)
     assert text.strip()
     assert len(text) < 1_300
+
+
+def test_what_the_bot_says_without_an_answer_is_no_answer() -> None:
+    remarks = (
+        Remark("customer", "能退吗"),
+        Remark("bot", "七天无理由退货。"),
+        Remark("customer", "火星呢"),
+        Remark("bot", texts.said(texts.UNKNOWN, "zh-CN")),
+    )
+    assert "机器人已回答：七天无理由退货。" in summarize(remarks, Occasion(), "zh-CN")
