@@ -30,6 +30,7 @@ UNLIMITED = {
     "KEFU_MAX_FRAME_BURST": "100000",
     "KEFU_MAX_CONNECTIONS": "100000",
     "KEFU_LOG_LEVEL": "warning",
+    "KEFU_AI_PROVIDER": "none",  # what is measured is people's chats; bench/ai_sse.py has the bot
 }
 _READY = re.compile(r"Customer +(http://\S+)/\s")
 

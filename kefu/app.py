@@ -1,7 +1,7 @@
 """The one place where everything is made and joined, in the order it starts; it stops in reverse.
 
-stores -> schema -> journal -> actors -> cluster -> routes. Nothing below this module finds its
-parts by itself: it is handed them.
+stores -> first line -> schema -> journal -> actors -> cluster -> addresses. Nothing below this
+module finds its parts by itself: it is handed them.
 """
 
 import logging
@@ -13,63 +13,56 @@ from uuid import UUID
 import anyio
 import asyncpg
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
 
 from actors import Router
+from kefu.addresses import Behind, make_asgi
 from kefu.agents import messages as agents
-from kefu.agents import routes as agent_routes
 from kefu.agents.accounts import Accounts, ensure_secrets
-from kefu.agents.guard import Guard
 from kefu.agents.passwords import Passwords
 from kefu.agents.presences import ActorPresences
 from kefu.agents.staff import ports as staff_ports
-from kefu.agents.staff import routes as staff_routes
-from kefu.agents.staff.own_account import OwnAccount
 from kefu.agents.staff.roster import Roster
-from kefu.agents.staff.teams import Teams, known_teams
+from kefu.agents.staff.teams import known_teams
 from kefu.agents.tokens import Tokens
-from kefu.audit import routes as audit_routes
 from kefu.audit.log import AuditLog
-from kefu.audit.messages import Act
 from kefu.clock import Clock, SystemClock
 from kefu.cluster.bridge import SEPARATOR
 from kefu.cluster.cluster import Cluster
-from kefu.cluster.placement import SLOT_COUNT, slot_of
+from kefu.cluster.placement import slot_of
 from kefu.conversations import ports as conversation_ports
-from kefu.conversations.escalation import Rules
+from kefu.conversations.chat import Chat
 from kefu.conversations.live import LiveChats
+from kefu.conversations.parties import BOT
+from kefu.conversations.sessions.mirror import SessionMirror
 from kefu.conversations.store import PostgresChats
 from kefu.dispatch import messages as dispatch
 from kefu.entropy import Entropy, SystemEntropy
 from kefu.errors import KefuError
-from kefu.gateway import chat_routes, health, listeners, operations, pages, server
-from kefu.gateway.body_limit import BodyLimit
+from kefu.first_line import FirstLine, open_first_line, rules_of
+from kefu.gateway import health, listeners, server
 from kefu.gateway.door import Door
 from kefu.gateway.drain import Drain
 from kefu.gateway.handshakes import Handshakes
 from kefu.gateway.heads import Heads
-from kefu.gateway.http_metrics import HttpMetrics
 from kefu.gateway.hub import Hub
 from kefu.gateway.idle import close_idle
 from kefu.gateway.metrics import Metrics, Reading
 from kefu.gateway.ports import Backstage
-from kefu.gateway.problems import EXCEPTION_HANDLERS
 from kefu.gateway.sessions import close_session, watch_sessions
-from kefu.gateway.shop_pages import ShopPages
 from kefu.inhabitants import make_cleanup, make_router
-from kefu.membership import instance_name, make_cluster
-from kefu.settings import EscalationSettings, Settings
+from kefu.membership import make_cluster
+from kefu.notifications.alerts import Sources
+from kefu.notifications.pulse import Pulse
+from kefu.settings import Settings
 from kefu.storage import migrate
-from kefu.storage.database import DatabasePool, connected, transaction
+from kefu.storage.database import connected
 from kefu.storage.journal import Journal
-from kefu.storage.pings import ping_postgres, ping_redis
 from kefu.stores import Stores, open_stores
 from kefu.welcome import say, tell_progress, welcome
 from kefu.worker import Worker
 
-BODY_BYTES = 1024 * 1024
 HAND_OVER_WITHIN_S = 3.0
 READY_WITHIN_S = 15.0
 NO_REDIS = "Redis does not answer; kefu needs it to start (see KEFU_REDIS_URL)."
@@ -134,13 +127,29 @@ async def open_app(
     """Everything but the web server; stopped in reverse, with nothing acknowledged lost."""
     clock = clock or SystemClock()
     entropy = entropy or SystemEntropy(clock)
+    audit = AuditLog(stores.pool, clock)
+    async with open_first_line(settings, stores, audit, clock, entropy) as first_line:
+        async with _joined(settings, stores, audit, first_line, clock, entropy) as app:
+            yield app
+
+
+@asynccontextmanager
+async def _joined(
+    settings: Settings,
+    stores: Stores,
+    audit: AuditLog,
+    first_line: FirstLine,
+    clock: Clock,
+    entropy: Entropy,
+) -> AsyncIterator[App]:
     database_url = stores.addresses.database_url.reveal()
     async with connected(stores.pool) as connection:
         await migrate.upgrade(connection, on_progress=tell_progress)
     metrics, hub, passwords = Metrics(), Hub(), Passwords()
     live = LiveChats(stores.redis, settings.session_expire_s)
+    mirror = SessionMirror(stores.redis, clock, settings.session_expire_s)
     drain = Drain(hub, entropy, settings.drain_window_s)
-    audit, chats = AuditLog(stores.pool, clock), PostgresChats(stores.pool)
+    chats = PostgresChats(stores.pool)
     tokens = await _tokens(settings, stores, clock, entropy)
     heads = Heads(hub, chats, lambda: len(cluster.slots.members) > 1)
     cluster = await make_cluster(
@@ -165,11 +174,14 @@ async def open_app(
         clock=clock,
         entropy=entropy,
         epoch_of=cluster.slots.epoch_of,
-        rules=_rules(settings.escalation),
+        bot=lambda: first_line.bot,
+        bot_party=replace(BOT, name=settings.bot.bot_name),
+        rules=rules_of(settings.escalation),
+        duty=first_line.rota.duty,
         turns_per_minute=settings.bot.bot_turns_per_minute,
         turns_per_minute_vip=settings.bot.bot_turns_per_minute_vip,
         pending_timeout_s=settings.escalation.pending_timeout_s,
-        note_live=live.note,
+        note_live=lambda chat: _note_live(chat, live, mirror),
     )
     router = make_router(settings, world, stores, audit, hub, metrics, cluster)
     backstage = Backstage(
@@ -185,6 +197,7 @@ async def open_app(
     )
     handshakes = Handshakes(settings.max_handshakes_per_s, clock, entropy)
     metrics.add_live(lambda: _readings(router, journal, cluster, handshakes))
+    metrics.add_live(first_line.readings)
     staff = staff_ports.World(
         stores.pool,
         passwords,
@@ -194,11 +207,28 @@ async def open_app(
         on_signed_out=on_signed_out,
         on_changed=partial(_compare, router),
     )
-    door = _door(settings, accounts, tokens, entropy, drain, handshakes)
-    asgi = _asgi(settings, stores, backstage, accounts, staff, audit, door, drain, router, cluster)
+    pulse = Pulse(clock)
+    behind = Behind(
+        settings=settings,
+        stores=stores,
+        backstage=backstage,
+        accounts=accounts,
+        staff=staff,
+        audit=audit,
+        door=_door(settings, accounts, tokens, entropy, drain, handshakes),
+        drain=drain,
+        router=router,
+        cluster=cluster,
+        first_line=first_line,
+        entropy=entropy,
+        pulse=pulse,
+    )
+    sources = Sources(partial(_count_online, router), pulse.error_rate, pulse.latency_s)
+    await first_line.prepare(is_demo=settings.demo)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(journal.run)
         tasks.start_soon(live.run)
+        tasks.start_soon(mirror.run)
         tasks.start_soon(metrics.measure_lag)
         tasks.start_soon(watch_sessions, hub, accounts.ended)
         tasks.start_soon(heads.run)
@@ -210,10 +240,22 @@ async def open_app(
             if not await cluster.slots.ready(within_s=READY_WITHIN_S):
                 raise KefuError(NO_REDIS)
             tasks.start_soon(make_cleanup(settings, world, chats, hub, cluster, router).run)
-            yield App(asgi, accounts, tokens, router, Roster(staff), drain, cluster)
+            first_line.start(tasks, sources)
+            yield App(make_asgi(behind), accounts, tokens, router, Roster(staff), drain, cluster)
         tasks.cancel_scope.cancel()
     with anyio.move_on_after(1.0):
         await cluster.slots.resign()
+
+
+def _note_live(chat: Chat, live: LiveChats, mirror: SessionMirror) -> None:
+    live.note(chat)
+    mirror.note(chat)
+
+
+async def _count_online(router: Router) -> int:
+    """Agents who are online, wherever. Raises Problem."""
+    known = await ActorPresences(router.ref).known()
+    return sum(agent.status == "online" for agent in known)
 
 
 def _moved(router: Router, heads: Heads, slots: frozenset[int]) -> None:
@@ -223,15 +265,6 @@ def _moved(router: Router, heads: Heads, slots: frozenset[int]) -> None:
         router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
     if slots:
         heads.look_now()
-
-
-def _rules(settings: EscalationSettings) -> Rules:
-    return Rules(
-        keywords=settings.regulator_keywords,
-        failure_words=settings.regulator_ai_fail_keywords,
-        failure_threshold=settings.regulator_fail_threshold,
-        calls_for_vips=settings.regulator_vip_auto_escalate,
-    )
 
 
 async def _tokens(settings: Settings, stores: Stores, clock: Clock, entropy: Entropy) -> Tokens:
@@ -280,70 +313,4 @@ def _door(
         max_connections_per_person=settings.max_connections_per_person,
         drain=drain,
         handshakes=handshakes,
-    )
-
-
-async def _note(pool: DatabasePool, audit: AuditLog, act: Act) -> None:
-    async with transaction(pool) as connection:
-        await audit.append(connection, act)
-
-
-async def slots_reason(cluster: Cluster) -> str | None:
-    is_lost = cluster.slots.counts()[None] == SLOT_COUNT
-    return "Nobody is known to own any slot." if is_lost else None
-
-
-async def redis_reason(stores: Stores, cluster: Cluster) -> str | None:
-    """It may answer already while this instance has not been heard by the others again."""
-    reason = await ping_redis(stores.redis)
-    if reason is None and not cluster.slots.is_connected:
-        return "This instance's last beat was not heard."
-    return reason
-
-
-def _asgi(
-    settings: Settings,
-    stores: Stores,
-    backstage: Backstage,
-    accounts: Accounts,
-    staff: staff_ports.World,
-    audit: AuditLog,
-    door: Door,
-    drain: Drain,
-    router: Router,
-    cluster: Cluster,
-) -> Starlette:
-    state = health.Health(
-        vital={
-            "draining": drain.reason,
-            "postgresql": lambda: ping_postgres(stores.pool),
-            "slots": partial(slots_reason, cluster),
-        },
-        helpful={"redis": partial(redis_reason, stores, cluster)},
-    )
-    guard, presences = Guard(accounts), ActorPresences(router.ref)
-    ops = health.OpsGuard(guard, settings.ops_token)
-    routes: list[BaseRoute] = [
-        *chat_routes.routes(backstage, door),
-        *agent_routes.sign_in_routes(accounts),
-        *agent_routes.own_routes(guard, OwnAccount(staff), presences),
-        *staff_routes.agent_routes(guard, Roster(staff), presences),
-        *staff_routes.team_routes(guard, Teams(staff)),
-        *audit_routes.routes(audit, guard.requiring("audit.read")),
-        *health.routes(state, backstage.metrics, router.tree, ops, instance_name()),
-        *operations.routes(cluster, ops, partial(_note, stores.pool, audit)),
-        *pages.routes(
-            pages.dist(),
-            allowed_origins=frozenset(settings.allowed_origins),
-            is_demo=settings.demo,
-        ),
-    ]
-    return Starlette(
-        routes=routes,
-        exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[
-            Middleware(HttpMetrics, metrics=backstage.metrics, clock=backstage.clock),
-            Middleware(ShopPages, origins=settings.allowed_origins),
-            Middleware(BodyLimit, limit_bytes=BODY_BYTES),
-        ],
     )

@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     UNPROCESSABLE = "UNPROCESSABLE"
     RATE_LIMITED = "RATE_LIMITED"
     OVERLOADED = "OVERLOADED"
+    AI_UNAVAILABLE = "AI_UNAVAILABLE"
     INTERNAL = "INTERNAL"
 
 
@@ -69,6 +70,7 @@ ERRORS: Final[dict[ErrorCode, Explanation]] = {
     ErrorCode.UNPROCESSABLE: Explanation(422, "This breaks a rule of the data."),
     ErrorCode.RATE_LIMITED: Explanation(429, "Too much at once; please wait a moment."),
     ErrorCode.OVERLOADED: Explanation(503, "kefu cannot take this right now; please try again."),
+    ErrorCode.AI_UNAVAILABLE: Explanation(503, "The assistant cannot answer right now."),
     ErrorCode.INTERNAL: Explanation(500, "Something went wrong on our side."),
 }
 

@@ -275,7 +275,9 @@ class AgentActor(Actor[AgentMessage]):
         self._desk = state.add_offer(desk, offer)
         expired = messages.OfferExpired(offer.request_id)
         self.context.remind(f"offer-{offer.request_id}", OFFER_S, expired)
-        self._world.publisher.publish((agent_topic(desk.agent_id),), transfer_request(offer, self._world.clock.now()))
+        self._world.publisher.publish(
+            (agent_topic(desk.agent_id),), transfer_request(offer, self._world.clock.now())
+        )
         self._reply(message.origin, self._result(offer, "offered"))
         return Verdict()
 

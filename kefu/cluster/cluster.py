@@ -64,6 +64,8 @@ class Cluster:
         on_changed: Callable[[frozenset[int]], None],
         on_missed: Callable[[], None],
     ) -> None:
+        self.prefix = prefix
+        """What every Redis name of this shop begins with."""
         self.slots = Slots(me, member, directory, claims)
         self._links = Links(me, bus, prefix, self)
         self.transport = ClusterTransport(

@@ -41,6 +41,7 @@ class CustomerRole:
             locale=identity.locale,
             is_vip=identity.vip,
             is_guest=identity.is_guest,
+            is_signed=not identity.is_guest,
         )
 
     @property

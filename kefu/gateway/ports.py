@@ -20,7 +20,7 @@ class ChatReader(Chats, Protocol):
 
     async def heads(
         self, customer_ids: Iterable[UUID], agent_ids: Iterable[UUID], chat_ids: Iterable[UUID]
-    ) -> list[tuple[UUID, UUID, UUID | None, str, int]]:
+    ) -> list[tuple[UUID, UUID, UUID | None, str, int, bool]]:
         """See `heads.HeadReader`."""
         ...
 

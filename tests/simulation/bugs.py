@@ -289,7 +289,7 @@ BUGS: Final = dict(
         bug(watched_for_ever, "I4"),
         bug(watch_in_the_agents_numbers, "I3"),
         bug(fan_out_by_a_short_key, "I4"),
-        bug(bot_not_stopped_by_a_takeover, "I8"),
+        bug(bot_not_stopped_by_a_takeover, "I7", "I8"),
         bug(bot_pieces_behind_a_takeover, "I8"),
         bug(accept_of_what_is_taken, "I6"),
     )

@@ -137,7 +137,7 @@ def _between(tables: Tables, args: Sequence[Any]) -> list[Row]:
 
 
 def _save_customer(tables: Tables, args: Sequence[Any]) -> list[Row]:
-    names = ("id", "sub", "is_guest", "name", "email", "phone", "locale", "is_vip")
+    names = ("id", "sub", "is_guest", "name", "email", "phone", "locale", "is_vip", "is_signed")
     new = dict(zip(names, args, strict=True))
     old = tables.customers.get(new["id"])
     if old is not None:

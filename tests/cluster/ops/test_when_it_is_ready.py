@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from kefu.app import redis_reason, slots_reason
+from kefu.addresses import redis_reason, slots_reason
 from kefu.cluster.cluster import Cluster
 from kefu.cluster.placement import SLOT_COUNT
 from kefu.cluster.ports import Member

@@ -1,0 +1,63 @@
+"""How often one network address may call without a token, on all instances together.
+
+A bucket in Redis that refills steadily, kept as the one time at which it is full again. While Redis
+is away each instance keeps buckets of its own: never unlimited.
+"""
+
+import logging
+from typing import Final
+
+import anyio
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from kefu.clock import Clock
+from kefu.errors import Problem
+from kefu.gateway.limits import FrameRates
+from protocol.codes import ErrorCode
+
+BURST_S: Final = 60.0
+ANSWER_WITHIN_S: Final = 1.0
+log = logging.getLogger("kefu.gateway")
+
+# Answers how many ms to wait, 0 for none. KEYS: the address. ARGV: ms a call, burst in ms
+TAKE: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + tonumber(ARGV[1])
+local wait = full_at - now - tonumber(ARGV[2])
+if wait > 0 then return math.ceil(wait) end
+redis.call('SET', KEYS[1], full_at, 'PX', math.ceil(full_at - now))
+return 0
+"""
+
+
+class CallRates:
+    """`per_minute` calls an address, as many of them at once. `prefix` begins every key."""
+
+    def __init__(self, redis: "Redis", prefix: str, clock: Clock, per_minute: int) -> None:
+        self._prefix = prefix
+        self._clock = clock
+        self._call_ms = 60_000 / per_minute
+        self._take = redis.register_script(TAKE)
+        self._here = FrameRates(per_minute / 60, float(per_minute))
+
+    async def check(self, address: str) -> None:
+        """Count a call. Raises Problem(RATE_LIMITED) when it is one too many."""
+        wait_s = await self._asked(address)
+        if wait_s is None:
+            now = self._clock.monotonic()
+            wait_s = self._here.of(address, now).take(now)
+        if wait_s > 0:
+            raise Problem(ErrorCode.RATE_LIMITED, retry_after_s=wait_s)
+
+    async def _asked(self, address: str) -> float | None:
+        """What Redis says; None when it does not answer."""
+        try:
+            with anyio.fail_after(ANSWER_WITHIN_S):
+                arguments = [self._call_ms, int(BURST_S * 1000)]
+                wait_ms = await self._take(keys=[f"{self._prefix}calls:{address}"], args=arguments)
+                return int(wait_ms) / 1000
+        except (RedisError, OSError, TimeoutError):
+            log.warning("calls_uncounted")
+            return None

@@ -1,0 +1,212 @@
+"""Who calls the facade: customers by a token, by their session's name or by a cookie; agents.
+
+Knowing a session's name is knowing a secret, unless the shop has signed a token for a customer of
+that name: then their token is needed, and without it there is no such session.
+"""
+
+import re
+from collections import OrderedDict
+from typing import Final
+from uuid import UUID, uuid5
+
+from msgspec import Struct
+from msgspec.structs import replace
+from starlette.requests import Request
+
+from kefu.agents.guard import address_of
+from kefu.agents.tokens import (
+    GUEST_TOKEN_S,
+    NAMESPACE,
+    AgentIdentity,
+    CustomerIdentity,
+)
+from kefu.conversations import messages as conversations
+from kefu.conversations.sessions.names import id_in, is_name, name_of
+from kefu.conversations.sessions.store import PostgresSessions
+from kefu.delivery import customer_topic
+from kefu.errors import Problem
+from kefu.gateway.door import Door, Visitor, token_of
+from kefu.gateway.facade.call_rates import CallRates
+from kefu.gateway.hub import Hub
+from kefu.gateway.stream_limits import Allowance, StreamLimits
+from protocol.codes import ErrorCode
+
+COOKIE: Final = "kefu_guest"
+SIGNED_KEPT: Final = 10_000
+NO_NAME: Final = "A session's name has 1 to 128 letters, digits, and _ . : -"
+_LOCALE: Final = re.compile(r"[A-Za-z0-9-]{1,35}", re.ASCII)
+
+
+class Caller(Struct, frozen=True):
+    """A customer. `cookie` is to be set in the answer; `is_nameless`: known by the cookie alone;
+    `is_signed`: by a token of the shop."""
+
+    identity: CustomerIdentity
+    cookie: str | None = None
+    is_nameless: bool = False
+    is_signed: bool = False
+
+    @property
+    def id(self) -> UUID:
+        return self.identity.customer_id
+
+    @property
+    def topic(self) -> str:
+        return customer_topic(self.id)
+
+    @property
+    def session_name(self) -> str:
+        return name_of(self.id, self.identity.sub, is_guest=self.identity.is_guest)
+
+    @property
+    def party(self) -> conversations.Party:
+        return conversations.Party("customer", self.id, self.identity.name)
+
+    @property
+    def customer(self) -> conversations.Customer:
+        known = self.identity
+        return conversations.Customer(
+            id=known.customer_id,
+            sub=known.sub,
+            name=known.name,
+            email=known.email,
+            phone=known.phone,
+            locale=known.locale,
+            is_vip=known.vip,
+            is_guest=known.is_guest,
+            is_signed=self.is_signed,
+        )
+
+
+def customer_id_of(name: str) -> UUID:
+    """The id of the customer whose shop calls them so; the same as of a token of that `sub`."""
+    return uuid5(NAMESPACE, f"customer:{name}")
+
+
+class Callers:
+    def __init__(self, door: Door, hub: Hub, sessions: PostgresSessions, rates: CallRates) -> None:
+        self._door = door
+        self._hub = hub
+        self._sessions = sessions
+        self._rates = rates
+        self._signed: OrderedDict[UUID, None] = OrderedDict()
+        """Customers the store knows to have come with the shop's signature."""
+
+    async def customer(self, request: Request, name: str | None, *, stays: bool = False) -> Caller:
+        """The customer calling, by the token, else by the session's name, else by the cookie.
+
+        Raises Problem or StoreUnavailable; CHAT_NOT_FOUND where the name needs a token.
+        """
+        token = token_of(request.scope)
+        cookie = None if token is not None or name is not None else self._cookie(request)
+        visitor = await self._admit(request, cookie, stays=stays)
+        if isinstance(visitor.identity, AgentIdentity):
+            if name is None:
+                raise Problem(ErrorCode.FORBIDDEN)
+            return await self._named(request, name, self._new_guest(request))
+        if token is not None:
+            return await self._known(visitor.identity)
+        await self._rates.check(address_of(request))
+        if name is not None:
+            return await self._named(request, name, visitor.identity)
+        identity = replace(visitor.identity, locale=_locale(request))
+        return Caller(identity, visitor.guest_token, is_nameless=True)
+
+    async def reader(self, request: Request, name: str) -> AgentIdentity | Caller:
+        """Who may read the session of that name: an agent, or its customer.
+
+        Raises Problem or StoreUnavailable; to any other customer there is no such session.
+        """
+        if token_of(request.scope) is None:
+            is_own_guest = id_in(name) is not None and self._cookie(request) is not None
+            caller = await self.customer(request, None if is_own_guest else name)
+        else:
+            visitor = await self._admit(request, None, stays=False)
+            if isinstance(visitor.identity, AgentIdentity):
+                visitor.identity.require("chats.answer")
+                return visitor.identity
+            caller = await self._known(visitor.identity)
+        if await self.find(name) != caller.id:
+            raise Problem(ErrorCode.CHAT_NOT_FOUND)
+        return caller
+
+    async def find(self, name: str) -> UUID:
+        """The customer whose session is called that, known or not. Raises Problem."""
+        if not is_name(name):
+            raise Problem(ErrorCode.CHAT_NOT_FOUND)
+        by_id = id_in(name)
+        if by_id is not None and await self._sessions.customer(by_id) is not None:
+            return by_id
+        return customer_id_of(name)
+
+    async def _named(self, request: Request, name: str, stranger: CustomerIdentity) -> Caller:
+        """Whoever knows the name, if it is no customer's of the shop and no guest's."""
+        if not is_name(name):
+            raise Problem(ErrorCode.INVALID_MESSAGE, NO_NAME, fields={"session_name": NO_NAME})
+        customer_id = await self.find(name)
+        known = await self._sessions.customer(customer_id)
+        if known is not None and (known.is_signed or known.is_guest):
+            raise Problem(ErrorCode.CHAT_NOT_FOUND)
+        identity = replace(
+            stranger,
+            customer_id=customer_id,
+            sub=known.sub if known else name,
+            is_guest=False,
+            locale=_locale(request),
+        )
+        return Caller(identity)
+
+    async def _admit(self, request: Request, cookie: str | None, *, stays: bool) -> Visitor:
+        """As at the door of all connections, the cookie being a token there."""
+        scope = request.scope
+        if cookie is not None:
+            bearer = (b"authorization", f"Bearer {cookie}".encode("latin-1"))
+            scope = {**scope, "headers": [*scope["headers"], bearer]}
+        return await self._door.admit(scope, self._hub, stays=stays)
+
+    def _cookie(self, request: Request) -> str | None:
+        """A guest's token, if the cookie holds a good one."""
+        text = request.cookies.get(COOKIE)
+        if text is None or not text.isascii():
+            return None
+        try:
+            identity = self._door.tokens.verify(text)
+        except Problem:
+            return None
+        return text if isinstance(identity, CustomerIdentity) and identity.is_guest else None
+
+    def _new_guest(self, request: Request) -> CustomerIdentity:
+        token = self._door.tokens.guest(self._door.entropy.token(16))
+        identity = self._door.tokens.verify(token)
+        assert isinstance(identity, CustomerIdentity)
+        return identity
+
+    async def _known(self, identity: CustomerIdentity) -> Caller:
+        """Who came with a token; once it is put down that the shop has signed for them."""
+        if not identity.is_guest and identity.customer_id not in self._signed:
+            await self._sessions.note_signed(identity.customer_id, identity.sub)
+            self._signed[identity.customer_id] = None
+            if len(self._signed) > SIGNED_KEPT:
+                self._signed.popitem(last=False)
+        return Caller(identity, is_signed=not identity.is_guest)
+
+
+def cookie_header(caller: Caller, request: Request) -> dict[str, str]:
+    """The header that lets a new guest come back; for a caller who needs none, nothing."""
+    if caller.cookie is None:
+        return {}
+    secure = "; Secure" if request.url.scheme == "https" else ""
+    kept = f"Path=/api; Max-Age={GUEST_TOKEN_S}; HttpOnly; SameSite=Lax{secure}"
+    return {"set-cookie": f"{COOKIE}={caller.cookie}; {kept}"}
+
+
+def allowance_of(streams: StreamLimits, caller: Caller, request: Request) -> Allowance:
+    """Guests without a name are new as often as they like: their address is counted."""
+    if caller.is_nameless:
+        return streams.of_address(address_of(request))
+    return streams.of_person(caller.topic)
+
+
+def _locale(request: Request) -> str | None:
+    first = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
+    return first if _LOCALE.fullmatch(first) else None

@@ -1,0 +1,138 @@
+"""Vectors of texts, and the engine that blends them with shared words.
+
+Import it only where numpy is installed. All vectors stand in one matrix, a group's next to each
+other. A group is as near as its three nearest texts are on average: one text that is near by
+accident does not win.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kefu.knowledge.encoder import Encoder
+from kefu.knowledge.grams import readable
+from kefu.knowledge.lexical import LexicalIndex
+from kefu.knowledge.state import Ranking, Scale
+
+SEMANTIC_SCALE: Final = Scale(
+    score=10.0, background=-12.3, odds=0.04, offset=-0.9, sure=0.6, lead=0.04
+)
+WORDS_WEIGHT: Final = 0.6
+NEAREST_TEXTS: Final = 3
+CANDIDATES: Final = 48
+COARSE_AXES: Final = 128
+SIDE_WEIGHT: Final = 33.0
+SPREAD_DOUBT: Final = 0.003
+
+Matrix = NDArray[np.float32]
+
+
+class Vectors(Mapping[bytes, Matrix]):
+    """Vectors by the hashes of their texts."""
+
+    def __init__(self, hashes: Sequence[bytes], matrix: Matrix) -> None:
+        self._row = {each: row for row, each in enumerate(hashes)}
+        self.matrix = matrix
+
+    def __getitem__(self, text_hash: bytes) -> Matrix:
+        row: Matrix = self.matrix[self._row[text_hash]]
+        return row
+
+    def __iter__(self) -> Any:
+        return iter(self._row)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, text_hash: object) -> bool:
+        return text_hash in self._row
+
+
+def packed(rows: Any) -> list[bytes]:
+    """As they are kept: half the precision loses nothing that can be measured."""
+    return [row.tobytes() for row in np.asarray(rows).astype("<f2")]
+
+
+def unpacked(kept: bytes) -> Matrix:
+    return np.frombuffer(kept, "<f2").astype(np.float32)
+
+
+def gathered(hashes: Sequence[bytes], *sources: Mapping[bytes, Matrix]) -> Vectors:
+    """These vectors in this order, each from the first source that has it. One may come twice."""
+    rows = [next(each[wanted] for each in sources if wanted in each) for wanted in hashes]
+    return Vectors(hashes, np.stack(rows) if rows else np.zeros((0, 0), np.float32))
+
+
+class SemanticEngine:
+    """`vectors` stand in the order of the groups, `counts` says how many of them each group has."""
+
+    scale = SEMANTIC_SCALE
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        words: LexicalIndex,
+        vectors: Vectors,
+        counts: Sequence[int],
+        background: Vectors,
+    ) -> None:
+        self._encoder = encoder
+        self._words = words
+        self._matrix, self._background = vectors.matrix, background.matrix
+        self._ends = np.cumsum(np.asarray(counts, np.int64))
+        self._starts = self._ends - counts
+        self._axes = _main_axes(self._matrix)
+        self._coarse = self._matrix @ self._axes
+        self._middle, self._direction = _between(self._background, self._matrix)
+
+    def rank(self, text: str) -> Ranking:
+        if not len(self._ends):
+            return Ranking()
+        text = readable(text)
+        vector = self._encoder.encode([text])[0]
+        overlap = self._words.overlap(text)
+        scores = {
+            number: self._nearness(number, vector) + WORDS_WEIGHT * overlap.shares.get(number, 0.0)
+            for number in {*self._candidates(vector), *overlap.shares}
+        }
+        ranked = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
+        background = _mean_of_best(self._background @ vector) + WORDS_WEIGHT * overlap.background
+        side = float((vector - self._middle) @ self._direction)
+        return Ranking(tuple(ranked), background, overlap.odds + SIDE_WEIGHT * side)
+
+    def _candidates(self, vector: Matrix) -> Iterable[int]:
+        """Groups with a text that may be among the nearest, by a quarter of the numbers."""
+        roughly = np.maximum.reduceat(self._coarse @ (vector @ self._axes), self._starts)
+        nearest = np.argpartition(-roughly, min(CANDIDATES, len(roughly) - 1))[:CANDIDATES]
+        return map(int, nearest)
+
+    def _nearness(self, number: int, vector: Matrix) -> float:
+        return _mean_of_best(self._matrix[self._starts[number] : self._ends[number]] @ vector)
+
+
+def _main_axes(matrix: Matrix) -> Matrix:
+    """The directions in which the vectors differ most: their products are nearly the whole ones."""
+    if len(matrix) == 0:
+        return matrix.T
+    axes: Matrix = np.linalg.eigh(matrix.T @ matrix)[1][:, -COARSE_AXES:]
+    return np.ascontiguousarray(axes)
+
+
+def _between(theirs: Matrix, ours: Matrix) -> tuple[Matrix, Matrix]:
+    """The middle between two sets of vectors, and the direction in which they differ most for how
+    much each of them spreads (a ridge regression): positive is on our side."""
+    if not len(ours) or not len(theirs):
+        return np.zeros(1, np.float32), np.zeros(1, np.float32)
+    middle = (ours.mean(axis=0) + theirs.mean(axis=0)) / 2
+    ours, theirs = ours - middle, theirs - middle
+    spread = ours.T @ ours / len(ours) + theirs.T @ theirs / len(theirs)
+    spread += SPREAD_DOUBT * np.eye(len(spread), dtype=np.float32)
+    return middle, np.linalg.solve(spread, ours.mean(axis=0) - theirs.mean(axis=0))
+
+
+def _mean_of_best(nearness: Matrix) -> float:
+    if len(nearness) > NEAREST_TEXTS:
+        nearness = np.partition(nearness, -NEAREST_TEXTS)[-NEAREST_TEXTS:]
+    return float(nearness.mean()) if len(nearness) else 0.0
