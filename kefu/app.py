@@ -65,6 +65,7 @@ from kefu.worker import Worker
 
 HAND_OVER_WITHIN_S = 3.0
 READY_WITHIN_S = 15.0
+READ_WITHIN_S = 5.0  # the bot should know something when the first customer comes
 NO_REDIS = "Redis does not answer; kefu needs it to start (see KEFU_REDIS_URL)."
 log = logging.getLogger("kefu.app")
 
@@ -241,6 +242,7 @@ async def _joined(
                 raise KefuError(NO_REDIS)
             tasks.start_soon(make_cleanup(settings, world, chats, hub, cluster, router).run)
             first_line.start(tasks, sources)
+            await first_line.library.until_read(within_s=READ_WITHIN_S)
             yield App(make_asgi(behind), accounts, tokens, router, Roster(staff), drain, cluster)
         tasks.cancel_scope.cancel()
     with anyio.move_on_after(1.0):

@@ -3,10 +3,12 @@
 Nothing here follows a redirect, and nothing reads an answer's body whole unless it is small.
 """
 
+import importlib.util
 import math
+import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
@@ -69,6 +71,7 @@ async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[C
         keepalive_expiry=KEPT_S,
     )
     certificates = certificates or httpx.create_ssl_context()
+    _note_what_is_missing()
     async with AsyncExitStack() as stack:
         lanes = [
             await stack.enter_async_context(
@@ -82,6 +85,13 @@ async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[C
             for _ in range(LANES)
         ]
         yield Client(lanes)
+
+
+def _note_what_is_missing() -> None:
+    """httpcore imports sniffio seven times a request, and does without where it is not installed.
+    Python would look for it on disk each time, which is a third of what a request costs."""
+    if importlib.util.find_spec("sniffio") is None:
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 class Reply:
@@ -104,7 +114,7 @@ class Reply:
     async def small_body(self) -> bytes:
         """The body, or the first 64 KiB of it."""
         body = bytearray()
-        with translated():
+        with Translated():
             async for chunk in self._response.aiter_bytes():
                 body += chunk
                 if len(body) >= SMALL_BYTES:
@@ -147,7 +157,7 @@ class Events:
         while not self._ready:
             if self._is_over:
                 raise StopAsyncIteration
-            with translated():
+            with Translated():
                 chunk = await anext(self._chunks, None)
                 self._is_over = chunk is None
                 events = self._reader.end() if chunk is None else self._reader.feed(chunk)
@@ -166,7 +176,7 @@ async def posted(
     fixed = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     content = msgspec.json.encode(body)
     async with client.lane() as lane:
-        with translated():
+        with Translated():
             request = lane.build_request("POST", url, content=content, headers={**headers, **fixed})
             response = await lane.send(request, stream=True)
         try:
@@ -188,20 +198,23 @@ def host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        raise Transient(type(error).__name__) from error
-    except httpx.UnsupportedProtocol as error:
-        raise Rejected("address") from error
-    except httpx.InvalidURL as error:
-        raise Rejected("address") from error
-    except httpx.HTTPError as error:
-        raise Transient(type(error).__name__) from error
-    except OversizedEvent as error:
-        raise Rejected("oversized") from error
+class Translated:
+    """Errors of the HTTP client leave the block as ProviderErrors. No generator makes it: it is
+    entered for every piece of an answer."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        match error:
+            case None:
+                return
+            case httpx.UnsupportedProtocol() | httpx.InvalidURL():
+                raise Rejected("address") from error
+            case httpx.HTTPError():
+                raise Transient(type(error).__name__) from error
+            case OversizedEvent():
+                raise Rejected("oversized") from error
 
 
 def _number(text: str) -> float | None:

@@ -36,6 +36,9 @@ class SseReader:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that are whole now. Raises OversizedEvent."""
+        if self._is_one_event(chunk):
+            self._is_first_line = self._ended_in_cr = False
+            return [Event("", chunk[6:-2])]
         if self._ended_in_cr and chunk:
             self._ended_in_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -48,6 +51,17 @@ class SseReader:
         self._grow(chunk[start:])
         self._ended_in_cr = self._ended_in_cr or chunk.endswith(b"\r")
         return events
+
+    def _is_one_event(self, chunk: bytes) -> bool:
+        """As most of them come: one line of data that is nothing but one whole event."""
+        return (
+            chunk.startswith(b"data: ")
+            and chunk.find(b"\n") == len(chunk) - 2
+            and chunk.endswith(b"\n\n")
+            and b"\r" not in chunk
+            and self._size == 0
+            and len(chunk) <= self._limit_bytes
+        )
 
     def end(self) -> list[Event]:
         """What the end of the stream makes whole."""

@@ -34,6 +34,7 @@ class Decider:
         self._world = world
         self._calling = Calling(world)
         self._pace = Pace(world.turns_per_minute, world.turns_per_minute_vip)
+        self._is_signed = False
         self.keys = KeyWindow()
 
     async def decide(self, turn: Turn, message: ConversationMessage) -> Step | Refusal:
@@ -149,6 +150,7 @@ class Decider:
     async def _start(self, step: Step, message: messages.StartChat) -> Refusal | None:
         if step.chat is None or not step.chat.is_open:
             return await self._open(step, message.customer, message)
+        await self._note_signed(step.chat, message.customer)
         if message.wants_human:
             by = Party("customer", message.customer.id, message.customer.name)
             return self._calling.asked(step, by, None)
@@ -188,6 +190,8 @@ class Decider:
         refusal = await self._find_room(turn, step, message)
         if refusal is not None:
             return refusal
+        if step.chat is not None and message.customer is not None:
+            await self._note_signed(step.chat, message.customer)
         is_bot_ready = self._world.bot() is not None
         asks_bot = _asks_bot(step.chat, message) and is_bot_ready
         if asks_bot and step.chat is not None:
@@ -211,6 +215,12 @@ class Decider:
         if refusal is None and asks_bot:
             turn.asked_at.append(self._world.clock.monotonic())
         return refusal
+
+    async def _note_signed(self, chat: Chat, customer: messages.Customer) -> None:
+        """The chat was opened under their name without a token: from now on it is theirs alone."""
+        if customer.is_signed and not (chat.customer.is_signed or self._is_signed):
+            await self._world.chats.save_customer(customer)
+            self._is_signed = True
 
     async def _find_room(
         self, turn: Turn, step: Step, message: messages.SendMessage

@@ -15,7 +15,7 @@ from protocol.server import Message
 PHASE: Final[dict[str, Phase]] = {status: phase for phase, status in STATUS.items()}
 
 _CHAT_COLUMNS: Final = """
-SELECT c.*, u.sub, u.is_guest, u.name, u.email, u.phone, u.locale, u.is_vip,
+SELECT c.*, u.sub, u.is_guest, u.name, u.email, u.phone, u.locale, u.is_vip, u.is_signed,
        coalesce((SELECT max(m.seq) FROM chat_messages m WHERE m.chat_id = c.id), 0) AS head_seq,
        coalesce((
            SELECT m.seq FROM chat_messages m WHERE m.chat_id = c.id AND m.sender_type = 'customer'
@@ -241,6 +241,7 @@ def _stored_chat(record: Any) -> StoredChat:
             locale=record["locale"],
             is_vip=record["is_vip"],
             is_guest=record["is_guest"],
+            is_signed=record["is_signed"],
         ),
         phase=phase,
         opened_at=record["started_at"].timestamp(),

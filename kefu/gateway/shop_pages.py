@@ -10,7 +10,17 @@ from typing import Final
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-OPEN: Final = ("/api/chat/", "/api/chats/", "/ws")
+OPEN: Final = (
+    *(
+        "/api/chat",
+        "/api/conversation/",
+        "/api/bot/",
+        "/api/manual/",
+        "/api/sessions/",
+        "/api/health",
+    ),
+    "/ws",
+)
 
 
 class ShopPages:

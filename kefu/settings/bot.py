@@ -123,7 +123,7 @@ class BotSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             description="Calls a minute that one address may make without a token or a guest's "
             "cookie, over all instances.",
         ),
-    ] = 120
+    ] = 1_200
     max_streams: Annotated[
         int, Meta(ge=1, le=100_000, description="Answers streamed at once, per instance.")
     ] = 1_000

@@ -1,5 +1,6 @@
 """The HTTP client's limits, and every failure of a connection as a class that says what to do."""
 
+import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -39,6 +40,22 @@ async def test_a_hundred_connections_are_one_pool(monkeypatch: pytest.MonkeyPatc
         await stack.aclose()
         async with client.lane() as lane:
             assert lane is lanes[0], "the first lane is kept warm"
+
+
+async def test_a_request_looks_for_no_module_on_disk(
+    client: Client, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await body_of(client, address)
+    looked_for: list[str] = []
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            looked_for.append(name)
+
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    await body_of(client, address)
+    assert looked_for == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kefu.bot.sse import LIMIT_BYTES, Event, OversizedEvent, SseReader
@@ -62,6 +62,22 @@ def test_any_bytes_are_read_without_complaint_and_the_same_however_chopped(
     assert read(*chopped(stream, cuts)) == read(stream)
 
 
+BOM = b"\xef\xbb\xbf"
+PARTS = st.sampled_from(
+    [
+        *(b"data: a\n\n", b"data: \n\n", b"data: b\r\n\r\n", b"data: c\r\n\n"),
+        *(b"data: d\n\ndata: e\n\n", b"data: f\n", b"data: g\n:", b"event: h\n", b": i\n"),
+        *(b"id: 1\n\n", b"\n", b"\r", BOM),
+    ]
+)
+
+
+@given(st.lists(PARTS, max_size=8))
+@example([b"data: a\n\n", BOM, b"data: a\n\n"])
+def test_events_that_come_each_by_itself_are_the_same_as_together(parts: list[bytes]) -> None:
+    assert read(*parts) == read(b"".join(parts))
+
+
 @pytest.mark.parametrize("text", ["a\u2028b", "a\u2029b", "a\x85b", "a\x0bb\x0cc\x1cd"])
 def test_what_python_calls_a_line_is_text_here(text: str) -> None:
     whole = transcripts.coze((text,))
@@ -98,4 +114,6 @@ def test_an_event_without_end_is_refused_before_it_fills_the_memory(filler: byte
 
 def test_the_limit_is_for_each_event_not_for_all() -> None:
     reader = SseReader(limit_bytes=100)
+    with pytest.raises(OversizedEvent):
+        SseReader(limit_bytes=100).feed(b"data: " + b"x" * 95 + b"\n\n")
     assert sum(len(reader.feed(b"data: " + b"x" * 80 + b"\n\n")) for _ in range(50)) == 50

@@ -160,7 +160,7 @@ async def test_a_silent_bot_is_covered_by_comments(
 
 
 async def test_a_fourth_stream_of_one_person_is_one_too_many(house: House) -> None:
-    house.bot.gap_s = 5.0
+    house.bot.gap_s, house.bot.pieces = 2.0, ("x",)
     peers = [house.listen("s-1"), house.listen("s-1"), house.answer_stream("s-1", "你好")]
     await until(lambda: house.streams.count == 3 and bool(house.bot.asked))
     refused = await house.answer_stream("s-1", "你好").end()

@@ -155,7 +155,7 @@ async def test_a_bot_that_never_answers_is_not_waited_for_for_ever(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "ANSWER_WITHIN_S", 0.1)
-    house.bot.gap_s = 5.0
+    house.bot.gap_s = 0.5
     assert failure(await house.ask("s-1", "你好")) == "AI_UNAVAILABLE"
 
 

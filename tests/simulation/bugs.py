@@ -34,6 +34,7 @@ from kefu.storage.journal import Journal
 from tests.simulation.tables import Tables
 
 Patch = AbstractContextManager[object]
+DAWDLES_S: Final = 0.3  # between the look and the leap, in virtual time
 
 
 def ack_before_commit() -> list[Patch]:
@@ -113,7 +114,8 @@ def capacity_check_then_act() -> list[Patch]:
         conversation = actor.context.ref("conversation", str(customer_id))
 
         async def work() -> None:
-            await conversation.ask(command, within=8.0)
+            await asyncio.sleep(DAWDLES_S)
+            await conversation.ask(command, within=7.0)
 
         actor.context.spawn(work, within=8.0)
         return Verdict()

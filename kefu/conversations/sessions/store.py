@@ -107,8 +107,8 @@ class Filter(Struct, frozen=True):
     until: datetime | None = None
 
 
-# $1..$7: see Filter. A query for each scope, because PostgreSQL finds the few open chats by an index
-# only where the query itself says that they are open.
+# $1..$7: see Filter. A query for each scope, because PostgreSQL finds the few open chats by an
+# index only where the query itself says that they are open.
 _CUSTOMER_TYPE: Final = """
 CASE WHEN u.is_vip THEN 'vip'
      WHEN EXISTS (SELECT FROM chats o WHERE o.customer_id = c.customer_id AND o.id <> c.id)

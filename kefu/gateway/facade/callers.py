@@ -106,7 +106,8 @@ class Callers:
             return await self._named(request, name, self._new_guest(request))
         if token is not None:
             return await self._known(visitor.identity)
-        await self._rates.check(address_of(request))
+        if cookie is None and not stays:  # streams are counted while they are open
+            await self._rates.check(address_of(request))
         if name is not None:
             return await self._named(request, name, visitor.identity)
         identity = replace(visitor.identity, locale=_locale(request))
