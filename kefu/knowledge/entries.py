@@ -208,6 +208,7 @@ def _plan(
     known = {name: entry for entry in entries for name in identities(entry)}
     writes: list[KnowledgeEntry] = []
     problems = list(intake.problems)
+    lines: dict[UUID, int] = {}
     created = changed = unchanged = 0
     for row in intake.rows:
         found = {each.id: each for name in identities(row.entry) if (each := known.get(name))}
@@ -218,6 +219,11 @@ def _plan(
         if old is None and len(entries) + created >= ENTRIES:
             problems.append(ImportProblem(row.line, FULL))
             continue
+        if old is not None and old.id in lines:
+            problems.append(ImportProblem(row.line, f"The same entry as line {lines[old.id]}."))
+            continue
+        if old is not None:
+            lines[old.id] = row.line
         if old is not None and _is_same(row, old):
             unchanged += 1
             continue

@@ -80,7 +80,8 @@ class LexicalIndex:
     def _rarity(self, count: int) -> float:
         return log(1 + (self._total - count + 0.5) / (count + 0.5))
 
-    def overlap(self, text: str) -> Overlap:
+    def overlap(self, text: str, *, without: int | None = None) -> Overlap:
+        """`without` leaves out that one of the background."""
         pieces = grams(text)
         postings = [self._postings[piece] for piece in pieces if piece in self._postings]
         best = sum(each.best for each in postings)
@@ -97,12 +98,13 @@ class LexicalIndex:
                 break
             for number, weight in zip(posting.documents, posting.weights, strict=True):
                 scores[number] += weight
-        nearest = nlargest(CANDIDATES, range(self._count), key=scores.__getitem__)
-        behind = nlargest(CANDIDATES, range(self._count, self._total), key=scores.__getitem__)
+        nearest = _best(scores, 0, self._count)
+        behind = _best(scores, self._count, self._total)
         for number in (*nearest, *behind):
             scores[number] += sum(_weight(each, number) for each in postings[common:])
         shares = {each: scores[each] / best for each in nearest if scores[each] > 0}
-        background = max((scores[each] for each in behind), default=0.0) / best
+        others = (scores[each] for each in behind if each - self._count != without)
+        background = max(others, default=0.0) / best
         odds = sum(each.odds for each in postings)
         return Overlap(shares, background, max(-MOST_ODDS, min(odds, MOST_ODDS)))
 
@@ -139,6 +141,11 @@ def _counted(documents: Sequence[Document]) -> "tuple[list[Counter[str]], Counte
 
 def _size(documents: Sequence[Document]) -> int:
     return sum(len(document) for document in documents)
+
+
+def _best(scores: Sequence[float], first: int, end: int) -> list[int]:
+    pairs = zip(scores[first:end], range(first, end), strict=True)
+    return [number for _, number in nlargest(CANDIDATES, pairs)]
 
 
 def _weight(posting: Posting, number: int) -> float:

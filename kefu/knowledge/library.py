@@ -8,7 +8,7 @@ new texts have no vectors yet, questions are answered by words alone.
 import importlib
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
 import anyio
@@ -21,7 +21,7 @@ from kefu.entropy import Entropy
 from kefu.knowledge import store
 from kefu.knowledge.background import read_background
 from kefu.knowledge.encoder import Encoder, load_encoder
-from kefu.knowledge.engines import Engine, LexicalEngine
+from kefu.knowledge.engines import Engine, LexicalEngine, words_of
 from kefu.knowledge.lexical import Document
 from kefu.knowledge.messages import Found
 from kefu.knowledge.state import Group, Known, grouped, judge, language
@@ -38,6 +38,7 @@ QUESTIONS_WAITING: Final = 64
 # Fewer texts than this are encoded before the change is shown: it takes a blink.
 ENCODED_FIRST: Final = 200
 log = logging.getLogger("kefu.knowledge")
+T = TypeVar("T")
 
 
 class Index(Struct, frozen=True):
@@ -70,9 +71,10 @@ class Library:
         self._gone: list[Known] = []
         self._version = -1
         self._is_whole = False
-        self._index = Index((), LexicalEngine((), ()))
+        self._index = Index((), LexicalEngine(words_of((), ())))
         self._background: Sequence[Document] = ()
         self._shelf: Shelf | None = None
+        self._is_read = anyio.Event()
 
     @property
     def engine(self) -> Engine:
@@ -113,6 +115,11 @@ class Library:
         """Entries were written on this instance."""
         self._changed.set()
 
+    async def until_read(self, *, within_s: float) -> None:
+        """Return when the entries can be found by their words, or when that takes too long."""
+        with anyio.move_on_after(within_s):
+            await self._is_read.wait()
+
     async def run(self) -> None:
         """Follow the entries and write unanswered questions, for ever."""
         async with anyio.create_task_group() as tasks:
@@ -120,24 +127,34 @@ class Library:
             tasks.start_soon(self._follow)
 
     async def _follow(self) -> None:
+        await self._open_words()
+        await self._refresh_once()  # words are there at once, an encoder takes a second to load
         await self._open()
         while True:
-            self._changed = anyio.Event()
-            try:
-                await self.refresh()
-            except StoreUnavailable:
-                log.warning("knowledge_unread")
-            except Exception:
-                log.exception("knowledge_unindexed")
+            await self._refresh_once()
             with anyio.move_on_after(LOOK_EVERY_S):
                 await self._changed.wait()
 
-    async def _open(self) -> None:
+    async def _refresh_once(self) -> None:
+        try:
+            await self.refresh()
+        except StoreUnavailable:
+            log.warning("knowledge_unread")
+        except Exception:
+            log.exception("knowledge_unindexed")
+
+    async def _open_words(self) -> None:
         self._background = await anyio.to_thread.run_sync(read_background, limiter=self._building)
+
+    async def _open(self) -> None:
+        if not self._background:
+            await self._open_words()
         try:
             self._shelf = await anyio.to_thread.run_sync(self._make_shelf, limiter=self._building)
         except Exception:
             log.exception("encoder_unusable")
+        if self._shelf is not None:
+            self._is_whole = False  # what was read has no vectors yet
 
     def _make_shelf(self) -> "Shelf | None":
         encoder = self._load()
@@ -149,6 +166,7 @@ class Library:
 
     async def refresh(self) -> None:
         """Read and index what changed. Raises StoreUnavailable."""
+        self._changed = anyio.Event()
         async with connected(self._pool) as connection:
             if self._is_whole and await store.version(connection) == self._version:
                 return
@@ -160,20 +178,19 @@ class Library:
         self._gone += [entry for id, entry in before.items() if self._entries.get(id) != entry]
         self._version = changes.version
         groups = grouped(self._entries.values())
-        words = await anyio.to_thread.run_sync(
-            LexicalEngine, groups, self._background, limiter=self._building
-        )
+        words = await self._built(words_of, groups, self._background)
         shelf = self._shelf
+        if shelf is None or is_first or len(shelf.missing(groups)) > ENCODED_FIRST:
+            self._index = Index(groups, await self._built(LexicalEngine, words))
+            self._is_read.set()
         if shelf is None:
-            self._index = Index(groups, words)
             self._is_whole = True
-            return
-        if is_first or len(shelf.missing(groups)) > ENCODED_FIRST:
-            self._index = Index(groups, words)
-        if await shelf.fill(groups, self._changed.is_set):
-            engine = await shelf.engine(groups, words, self._building)
-            self._index = Index(groups, engine)
+        elif await shelf.fill(groups, self._changed.is_set):
+            self._index = Index(groups, await self._built(shelf.engine, groups, words))
             self._is_whole = True
-            log.info("knowledge_indexed", extra={"entries": len(self._entries)})
             await shelf.forget(self._gone, self._entries.values())
             self._gone = []
+        log.info("knowledge_read", extra={"entries": len(groups), "is_whole": self._is_whole})
+
+    async def _built(self, make: Callable[..., T], *parts: object) -> T:
+        return await anyio.to_thread.run_sync(make, *parts, limiter=self._building)

@@ -5,19 +5,19 @@ other. A group is as near as its three nearest texts are on average: one text th
 accident does not win.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kefu.knowledge.encoder import Encoder
-from kefu.knowledge.grams import readable
-from kefu.knowledge.lexical import LexicalIndex
-from kefu.knowledge.state import Ranking, Scale
+from kefu.knowledge.engines import Words, samples
+from kefu.knowledge.grams import question_key, readable
+from kefu.knowledge.state import Ranking, Scale, settled
 
 SEMANTIC_SCALE: Final = Scale(
-    score=10.0, background=-12.3, odds=0.04, offset=-0.9, sure=0.6, lead=0.04
+    score=10.0, background=-12.3, odds=0.04, above=3.4, sure=0.6, lead=0.04
 )
 WORDS_WEIGHT: Final = 0.6
 NEAREST_TEXTS: Final = 3
@@ -66,14 +66,13 @@ def gathered(hashes: Sequence[bytes], *sources: Mapping[bytes, Matrix]) -> Vecto
 
 
 class SemanticEngine:
-    """`vectors` stand in the order of the groups, `counts` says how many of them each group has."""
-
-    scale = SEMANTIC_SCALE
+    """`vectors` stand in the order of the groups, `counts` says how many of them each group has;
+    those of the background stand in the order of its texts."""
 
     def __init__(
         self,
         encoder: Encoder,
-        words: LexicalIndex,
+        words: Words,
         vectors: Vectors,
         counts: Sequence[int],
         background: Vectors,
@@ -81,26 +80,38 @@ class SemanticEngine:
         self._encoder = encoder
         self._words = words
         self._matrix, self._background = vectors.matrix, background.matrix
+        self._document_of = np.repeat(
+            np.arange(len(words.background)), [len(texts) for texts in words.background]
+        )
         self._ends = np.cumsum(np.asarray(counts, np.int64))
         self._starts = self._ends - counts
         self._axes = _main_axes(self._matrix)
         self._coarse = self._matrix @ self._axes
         self._middle, self._direction = _between(self._background, self._matrix)
+        rankings = (
+            self._rank(text, self._background[row], number)
+            for number, row, text in samples(words.background)
+        )
+        self.scale = settled(SEMANTIC_SCALE, rankings)
 
     def rank(self, text: str) -> Ranking:
+        text = readable(text)
+        return self._rank(text, self._encoder.encode([text])[0])
+
+    def _rank(self, text: str, vector: Matrix, without: int | None = None) -> Ranking:
         if not len(self._ends):
             return Ranking()
-        text = readable(text)
-        vector = self._encoder.encode([text])[0]
-        overlap = self._words.overlap(text)
+        overlap = self._words.index.overlap(text, without=without)
+        numbers = sorted({*self._candidates(vector), *overlap.shares})
         scores = {
-            number: self._nearness(number, vector) + WORDS_WEIGHT * overlap.shares.get(number, 0.0)
-            for number in {*self._candidates(vector), *overlap.shares}
+            number: nearness + WORDS_WEIGHT * overlap.shares.get(number, 0.0)
+            for number, nearness in zip(numbers, self._nearness(numbers, vector), strict=True)
         }
         ranked = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
-        background = _mean_of_best(self._background @ vector) + WORDS_WEIGHT * overlap.background
+        background = self._background_of(vector, without) + WORDS_WEIGHT * overlap.background
         side = float((vector - self._middle) @ self._direction)
-        return Ranking(tuple(ranked), background, overlap.odds + SIDE_WEIGHT * side)
+        exact = self._words.exact.get(question_key(text))
+        return Ranking(tuple(ranked), background, overlap.odds + SIDE_WEIGHT * side, exact)
 
     def _candidates(self, vector: Matrix) -> Iterable[int]:
         """Groups with a text that may be among the nearest, by a quarter of the numbers."""
@@ -108,8 +119,22 @@ class SemanticEngine:
         nearest = np.argpartition(-roughly, min(CANDIDATES, len(roughly) - 1))[:CANDIDATES]
         return map(int, nearest)
 
-    def _nearness(self, number: int, vector: Matrix) -> float:
-        return _mean_of_best(self._matrix[self._starts[number] : self._ends[number]] @ vector)
+    def _nearness(self, numbers: Sequence[int], vector: Matrix) -> Iterator[float]:
+        """Of each of these groups."""
+        rows = [range(self._starts[number], self._ends[number]) for number in numbers]
+        nearness = (self._matrix[[row for some in rows for row in some]] @ vector).tolist()
+        at = 0
+        for some in rows:
+            yield _mean_of_best(nearness[at : at + len(some)])
+            at += len(some)
+
+    def _background_of(self, vector: Matrix, without: int | None) -> float:
+        nearness = self._background @ vector
+        if without is not None:
+            nearness = nearness[self._document_of != without]
+        if len(nearness) > NEAREST_TEXTS:
+            nearness = np.partition(nearness, -NEAREST_TEXTS)[-NEAREST_TEXTS:]
+        return float(nearness.mean()) if len(nearness) else 0.0
 
 
 def _main_axes(matrix: Matrix) -> Matrix:
@@ -132,7 +157,6 @@ def _between(theirs: Matrix, ours: Matrix) -> tuple[Matrix, Matrix]:
     return middle, np.linalg.solve(spread, ours.mean(axis=0) - theirs.mean(axis=0))
 
 
-def _mean_of_best(nearness: Matrix) -> float:
-    if len(nearness) > NEAREST_TEXTS:
-        nearness = np.partition(nearness, -NEAREST_TEXTS)[-NEAREST_TEXTS:]
-    return float(nearness.mean()) if len(nearness) else 0.0
+def _mean_of_best(nearness: Sequence[float]) -> float:
+    best = sorted(nearness)[-NEAREST_TEXTS:]
+    return sum(best) / len(best)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from kefu.knowledge import store
 from kefu.knowledge.encoder import Encoder
-from kefu.knowledge.engines import LexicalEngine
+from kefu.knowledge.engines import Words
 from kefu.knowledge.lexical import Document
 from kefu.knowledge.semantic import (
     Matrix,
@@ -89,13 +89,8 @@ class Shelf:
                 await store.keep_vectors(connection, self._encoder.name, made)
         return True
 
-    async def engine(
-        self, groups: Sequence[Group], words: LexicalEngine, building: CapacityLimiter
-    ) -> SemanticEngine:
-        """For groups that `fill` was called with last."""
-        return await anyio.to_thread.run_sync(self._engine, groups, words, limiter=building)
-
-    def _engine(self, groups: Sequence[Group], words: LexicalEngine) -> SemanticEngine:
+    def engine(self, groups: Sequence[Group], words: Words) -> SemanticEngine:
+        """For groups that `fill` was called with last. Blocks."""
         sources: list[Mapping[bytes, Matrix]] = [self._new, self._vectors, self._background or {}]
         if self._background is None:
             hashes = [text.hash for text in self._background_texts]
@@ -104,7 +99,7 @@ class Shelf:
         vectors = gathered([text.hash for each in texts for text in each], *sources)
         counts = [len(each) for each in texts]
         self._vectors, self._new = vectors, {}
-        return SemanticEngine(self._encoder, words.index, vectors, counts, self._background)
+        return SemanticEngine(self._encoder, words, vectors, counts, self._background)
 
     async def forget(self, gone: Iterable[Known], kept: Iterable[Known]) -> None:
         """Drop the vectors of texts that no entry has any more. Raises StoreUnavailable."""

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kefu.knowledge.folding import is_traditional
 from kefu.knowledge.messages import Confidence, Found, Hit
@@ -19,6 +20,7 @@ _NEXT_BEST: Final[dict[Locale, tuple[Locale, ...]]] = {
 }
 _TAIWANESE: Final = ("hant", "tw", "hk", "mo")
 PERHAPS: Final = 0.5
+FLOOR_ONE_IN: Final = 50
 
 
 class Known(Struct, frozen=True):
@@ -45,27 +47,32 @@ class Scale(Struct, frozen=True):
     """How an engine's ranking is read: weights of a logistic function, fitted to questions that the
     demo shop answers and to others, and from where on one is sure.
 
-    `lead` is how far the first score must be ahead of the second for that.
+    `floor` is what the background itself comes to with these entries; without many phrasings
+    everything is lower. `above` is how far above it an answer begins, and `lead` how far the first
+    score must be ahead of the second to be sure.
     """
 
     score: float
     background: float
     odds: float
-    offset: float
+    above: float
     sure: float
     lead: float
+    floor: float = 0.0
 
 
 class Ranking(Struct, frozen=True):
     """Numbers of groups with their scores, the best first.
 
     `background` is the score of what is nearest among texts that are no question to the shop;
-    `odds` by how much the question is likelier among the entries than among those.
+    `odds` by how much the question is likelier among the entries than among those. `exact` is the
+    group that has the very words of the question.
     """
 
     scores: tuple[tuple[int, float], ...] = ()
     background: float = 0.0
     odds: float = 0.0
+    exact: int | None = None
 
 
 def grouped(entries: Iterable[Known]) -> tuple[Group, ...]:
@@ -106,17 +113,23 @@ def judge(
 ) -> Found:
     """The nearest entries and how sure one may be; they are there even when nobody knows.
 
-    A hit's score is how likely it is that the shop has an answer, going by this entry.
+    A hit's score is how likely it is that the shop has an answer, going by this entry. What was
+    asked in the words of an entry is answered with it, whatever else is near.
     """
+    scores = [each for each in ranking.scores if each[0] != ranking.exact]
+    chances = [(number, chance_of(score, ranking, scale)) for number, score in scores[:limit]]
+    if ranking.exact is not None:
+        chances = [(ranking.exact, 1.0), *chances[: limit - 1]]
     hits = []
-    for number, score in ranking.scores[:limit]:
+    for number, chance in chances:
         entry = spoken(groups[number], locale)
-        chance = chance_of(score, ranking, scale)
         hits.append(Hit(entry.id, entry.question, entry.answer, round(chance, 4)))
     return Found(_confidence(ranking, scale), tuple(hits))
 
 
 def _confidence(ranking: Ranking, scale: Scale) -> Confidence:
+    if ranking.exact is not None:
+        return "sure"
     if not ranking.scores:
         return "none"
     first, *others = (score for _, score in ranking.scores)
@@ -128,10 +141,16 @@ def _confidence(ranking: Ranking, scale: Scale) -> Confidence:
 
 
 def chance_of(score: float, ranking: Ranking, scale: Scale) -> float:
-    logit = (
-        scale.offset
-        + scale.score * score
-        + scale.background * ranking.background
-        + scale.odds * ranking.odds
-    )
-    return 1 / (1 + exp(-logit))
+    return 1 / (1 + exp(scale.floor + scale.above - _height(score, ranking, scale)))
+
+
+def _height(score: float, ranking: Ranking, scale: Scale) -> float:
+    return scale.score * score + scale.background * ranking.background + scale.odds * ranking.odds
+
+
+def settled(scale: Scale, rankings: Iterable[Ranking]) -> Scale:
+    """With the floor at what one in fifty of these comes to: texts of the background, each compared
+    with the entries and the rest of the background."""
+    heights = [_height(each.scores[0][1], each, scale) for each in rankings if each.scores]
+    heights.sort(reverse=True)
+    return replace(scale, floor=heights[len(heights) // FLOOR_ONE_IN]) if heights else scale

@@ -17,6 +17,7 @@ from kefu.gateway.health import Health
 from kefu.gateway.http_metrics import HttpMetrics
 from kefu.gateway.metrics import Metrics
 from kefu.gateway.problems import EXCEPTION_HANDLERS
+from kefu.notifications.pulse import Pulse
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ErrorCode
 from tests.fakes.clock import HandClock
@@ -44,7 +45,7 @@ def client_of(metrics: Metrics) -> httpx.AsyncClient:
         routes=[Route("/read", read, methods=["POST"]), Route("/fail/{how}", fail)],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[
-            Middleware(HttpMetrics, metrics=metrics, clock=CLOCK),
+            Middleware(HttpMetrics, metrics=metrics, clock=CLOCK, pulse=Pulse(CLOCK)),
             Middleware(BodyLimit, limit_bytes=1000),
         ],
     )
@@ -102,7 +103,9 @@ async def test_of_a_stream_the_time_to_its_beginning_counts() -> None:
         await send({"type": "http.response.body", "body": b""})
 
     metrics = Metrics()
-    transport = httpx.ASGITransport(HttpMetrics(app, metrics=metrics, clock=CLOCK))
+    transport = httpx.ASGITransport(
+        HttpMetrics(app, metrics=metrics, clock=CLOCK, pulse=Pulse(CLOCK))
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://kefu") as client:
         await client.get("/")
     labels = {"route": "other", "status": "200"}

@@ -5,11 +5,12 @@ from functools import cache
 from uuid import UUID, uuid5
 
 import anyio
+from msgspec.structs import replace
 
 from kefu.knowledge.background import read_background
 from kefu.knowledge.demo import demo_entries
 from kefu.knowledge.encoder import Encoder, load_encoder
-from kefu.knowledge.engines import LexicalEngine
+from kefu.knowledge.engines import LexicalEngine, Words, words_of
 from kefu.knowledge.semantic import SemanticEngine, Vectors
 from kefu.knowledge.shelf import chosen
 from kefu.knowledge.state import Group, Known, grouped
@@ -45,18 +46,22 @@ def demo_groups() -> tuple[Group, ...]:
     return grouped(known(anyio.run(demo_entries)))
 
 
+def words(groups: Sequence[Group]) -> Words:
+    return words_of(groups, background())
+
+
 def lexical(groups: Sequence[Group]) -> LexicalEngine:
-    return LexicalEngine(groups, background())
+    return LexicalEngine(words(groups))
 
 
-def semantic(groups: Sequence[Group], words: LexicalEngine) -> SemanticEngine:
+def semantic(groups: Sequence[Group]) -> SemanticEngine:
     """Needs the encoder."""
     model = encoder()
     assert model is not None
     texts = chosen(groups)
     counts = [len(each) for each in texts]
     flat = [text.text for each in texts for text in each]
-    return SemanticEngine(model, words.index, encoded(flat), counts, encoded_background())
+    return SemanticEngine(model, words(groups), encoded(flat), counts, encoded_background())
 
 
 @cache
@@ -68,3 +73,7 @@ def encoded(texts: Sequence[str]) -> Vectors:
     model = encoder()
     assert model is not None
     return Vectors([text.encode() for text in texts], model.encode(texts))
+
+
+def without_phrasings(entry: Known) -> Known:
+    return replace(entry, phrasings=())
