@@ -20,7 +20,7 @@ B = TypeVar("B")
 Read: TypeAlias = Callable[[bytes], B]
 
 
-async def read_body(request: Request, read: Read[B]) -> B:
+async def read_body(request: Request, read: Read[B], *, limit_bytes: int = BODY_BYTES) -> B:
     """What `read`, a decoder's method, makes of the body.
 
     Raises `Problem`: TOO_LARGE, or INVALID_MESSAGE naming the place and the rule.
@@ -31,7 +31,7 @@ async def read_body(request: Request, read: Read[B]) -> B:
             async with aclosing(request.stream()) as chunks:
                 async for chunk in chunks:
                     raw += chunk
-                    if len(raw) > BODY_BYTES:
+                    if len(raw) > limit_bytes:
                         raise Problem(ErrorCode.TOO_LARGE)
         return read(bytes(raw))
     except TimeoutError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Final, TypeAlias, get_args
+from typing import Final, TypeAlias, TypeVar, get_args
 from uuid import UUID
 
 import anyio
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kefu.audit.messages import By
-from kefu.bodies import answer, read_body, read_number
+from kefu.bodies import Read, answer, read_body, read_number
 from kefu.errors import Problem
 from kefu.knowledge.entries import Entries
 from kefu.knowledge.intake import read_file
@@ -33,6 +33,8 @@ PAGE_LIMIT: Final = 200
 SEARCH_LIMIT: Final = 10
 WORDS_CHARS: Final = 200
 FILE_TIMEOUT_S: Final = 60.0
+ENTRY_BYTES: Final = 64 * 1024
+B = TypeVar("B")
 _LOCALES: Final[tuple[str, ...]] = get_args(Locale)
 _read_new: Final = msgspec.json.Decoder(NewEntry).decode
 _read_change: Final = msgspec.json.Decoder(ChangeEntry).decode
@@ -80,7 +82,7 @@ def _entry_routes(
 
     async def create(request: Request) -> Response:
         by = await require_writer(request)
-        return answer(await entries.create(by, await read_body(request, _read_new)), 201)
+        return answer(await entries.create(by, await _entry_body(request, _read_new)), 201)
 
     async def read(request: Request) -> Response:
         await require_reader(request)
@@ -88,7 +90,7 @@ def _entry_routes(
 
     async def change(request: Request) -> Response:
         by = await require_writer(request)
-        asked = msgspec.structs.asdict(await read_body(request, _read_change))
+        asked = msgspec.structs.asdict(await _entry_body(request, _read_change))
         given = {name: value for name, value in asked.items() if value is not msgspec.UNSET}
         if not given:
             raise Problem(ErrorCode.NO_FIELDS_TO_UPDATE)
@@ -117,6 +119,11 @@ def _entry_routes(
     ]
 
 
+async def _entry_body(request: Request, read: Read[B]) -> B:
+    """An entry with all its phrasings is larger than other bodies. Raises `Problem`."""
+    return await read_body(request, read, limit_bytes=ENTRY_BYTES)
+
+
 def _unanswered_routes(entries: Entries, require_writer: RequireWriter) -> list[Route]:
     """For writers alone: these are customers' words."""
 
@@ -127,7 +134,7 @@ def _unanswered_routes(entries: Entries, require_writer: RequireWriter) -> list[
 
     async def make_entry(request: Request) -> Response:
         by = await require_writer(request)
-        said = await read_body(request, _read_answer)
+        said = await _entry_body(request, _read_answer)
         return answer(await entries.answer(by, _id(request), said), 201)
 
     async def delete(request: Request) -> Response:
