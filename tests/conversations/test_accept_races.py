@@ -34,9 +34,7 @@ async def race(shop: Shop, agents: list[AgentOnStage], count: int, first: int) -
     chats = [await customer.start() for customer in customers]
     tries = [(agent, i) for agent in agents for i in range(count)]
     shop.entropy.random.shuffle(tries)
-    refusals = await asyncio.gather(
-        *(agent.accept(chats[i], customers[i]) for agent, i in tries)
-    )
+    refusals = await asyncio.gather(*(agent.accept(chats[i], customers[i]) for agent, i in tries))
     winners = Counter(i for (_, i), refusal in zip(tries, refusals, strict=True) if refusal is None)
     assert winners == Counter(range(count)), "one winner each"
     assert set(refusals) <= {None, "AGENT_AT_CAPACITY", "ALREADY_TAKEN"}
