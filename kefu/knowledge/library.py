@@ -190,7 +190,8 @@ class Library:
             self._is_whole = True
             await shelf.forget(self._gone, self._entries.values())
             self._gone = []
-        log.info("knowledge_read", extra={"entries": len(groups), "is_whole": self._is_whole})
+        engine = type(self._index.engine).__name__
+        log.info("knowledge_read", extra={"entries": len(groups), "engine": engine})
 
     async def _built(self, make: Callable[..., T], *parts: object) -> T:
         return await anyio.to_thread.run_sync(make, *parts, limiter=self._building)

@@ -1,5 +1,5 @@
 """Fifty agents race for every chat, while the queue offers them too. KEFU_RACES says how many
-races are run; a few hundred are usual, `make soak` runs ten thousand."""
+races are run; a hundred are usual, `make soak` runs ten thousand."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from kefu.conversations import messages
 from tests.fakes.shop import AgentOnStage, CustomerOnStage, Shop, play, settled
 from tests.fakes.storage import Storage
 
-RACES: Final = int(os.environ.get("KEFU_RACES", "300"))
+RACES: Final = int(os.environ.get("KEFU_RACES", "120"))
 AGENTS: Final = 50
 PLACES: Final = 5
 AT_ONCE: Final = 60
