@@ -127,11 +127,16 @@ class Library:
             tasks.start_soon(self._follow)
 
     async def _follow(self) -> None:
+        """Words are there at once; an encoder, which costs memory and a second, once there is
+        anything to be found by it."""
         await self._open_words()
-        await self._refresh_once()  # words are there at once, an encoder takes a second to load
-        await self._open()
+        has_opened = False
         while True:
             await self._refresh_once()
+            if self._entries and not has_opened:
+                has_opened = True
+                await self._open()
+                await self._refresh_once()
             with anyio.move_on_after(LOOK_EVERY_S):
                 await self._changed.wait()
 
