@@ -37,7 +37,7 @@ types: setup ## write the web's message types from protocol/
 
 bench: setup web ## every benchmark, about half an hour; make bench QUICK=--quick tries each
 	@for each in actors frames start "chat --peer --rounds 3 --window 8" chat "chat --half" \
-	  relay "relay --window 1" fanout connections cluster; do \
+	  relay "relay --window 1" fanout connections cluster ai_sse handoff; do \
 	  echo "kefu: bench $$each ($$(date +%H:%M), load $$(cut -d' ' -f1 /proc/loadavg))"; \
 	  $(BIN)/python -m bench.$$each $(QUICK); \
 	done
