@@ -113,7 +113,7 @@ class Courier:
     async def run(self) -> None:
         """Look again and again, for ever; not at all without a mail server."""
         if self.reason is not None:
-            log.info("mail_off", extra={"reason": self.reason})
+            log.debug("mail_off", extra={"reason": self.reason})
             return
         while True:
             is_reachable = True
