@@ -3,21 +3,21 @@
 Nothing here follows a redirect, and nothing reads an answer's body whole unless it is small.
 """
 
-import importlib.util
 import math
-import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+import aiohttp
 import anyio
 import httpx
 import msgspec
+from httpx_aiohttp import HttpxAiohttpClient
 
 from kefu.bot.ports import Rejected, Transient
 from kefu.bot.sse import Event, OversizedEvent, SseReader
@@ -25,73 +25,30 @@ from kefu.bot.sse import Event, OversizedEvent, SseReader
 CONNECT_S: Final = 5.0
 READ_S: Final = 30.0
 """Between two bytes."""
-WRITE_S: Final = 10.0
 POOL_S: Final = 10.0
-LANES: Final = 10
-LANE_CONNECTIONS: Final = 10
+CONNECTIONS: Final = 100
 KEPT_S: Final = 30.0
 SMALL_BYTES: Final = 64 * 1024
 LAST_WORDS_S: Final = 0.5
 
 
-class Client:
-    """One pool of 100 connections, in ten lanes: httpx looks at every connection of a pool for
-    every other one, which costs more than an answer when the pool is large."""
-
-    def __init__(self, lanes: Sequence[httpx.AsyncClient]) -> None:
-        self._lanes = lanes
-        self._busy = [0] * len(lanes)
-        self._room = anyio.Semaphore(len(lanes) * LANE_CONNECTIONS)
-
-    @asynccontextmanager
-    async def lane(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A place for one request. Raises Transient when none comes free in time."""
-        try:
-            with anyio.fail_after(POOL_S):
-                await self._room.acquire()
-        except TimeoutError:
-            raise Transient("PoolTimeout") from None
-        place = next(n for n, count in enumerate(self._busy) if count < LANE_CONNECTIONS)
-        self._busy[place] += 1
-        try:
-            yield self._lanes[place]
-        finally:
-            self._busy[place] -= 1
-            self._room.release()
+Client: TypeAlias = httpx.AsyncClient
 
 
 @asynccontextmanager
 async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[Client]:
     """The one client all providers share. Proxies come from the environment, and so do the
-    certificates unless they are given: to read them takes a tenth of a second."""
-    timeout = httpx.Timeout(connect=CONNECT_S, read=READ_S, write=WRITE_S, pool=POOL_S)
-    limits = httpx.Limits(
-        max_connections=LANE_CONNECTIONS,
-        max_keepalive_connections=LANE_CONNECTIONS,
-        keepalive_expiry=KEPT_S,
-    )
-    certificates = certificates or httpx.create_ssl_context()
-    _note_what_is_missing()
-    async with AsyncExitStack() as stack:
-        lanes = [
-            await stack.enter_async_context(
-                httpx.AsyncClient(
-                    timeout=timeout,
-                    limits=limits,
-                    verify=certificates,
-                    headers={"User-Agent": "kefu"},
-                )
-            )
-            for _ in range(LANES)
-        ]
-        yield Client(lanes)
+    certificates unless they are given: to read them takes a tenth of a second.
 
-
-def _note_what_is_missing() -> None:
-    """httpcore imports sniffio seven times a request, and does without where it is not installed.
-    Python would look for it on disk each time, which is a third of what a request costs."""
-    if importlib.util.find_spec("sniffio") is None:
-        sys.modules["sniffio"] = None  # type: ignore[assignment]
+    Its connections are aiohttp's: httpx's own take twice the CPU for every piece of an answer.
+    """
+    async with HttpxAiohttpClient(
+        timeout=httpx.Timeout(READ_S, connect=CONNECT_S, pool=POOL_S),
+        limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEPT_S),
+        verify=certificates or httpx.create_ssl_context(),
+        headers={"User-Agent": "kefu"},
+    ) as client:
+        yield client
 
 
 class Reply:
@@ -175,15 +132,14 @@ async def posted(
     """
     fixed = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     content = msgspec.json.encode(body)
-    async with client.lane() as lane:
-        with Translated():
-            request = lane.build_request("POST", url, content=content, headers={**headers, **fixed})
-            response = await lane.send(request, stream=True)
-        try:
-            yield Reply(response)
-        finally:
-            with suppress(httpx.HTTPError):
-                await response.aclose()
+    with Translated():
+        request = client.build_request("POST", url, content=content, headers={**headers, **fixed})
+        response = await client.send(request, stream=True)
+    try:
+        yield Reply(response)
+    finally:
+        with suppress(httpx.HTTPError, aiohttp.ClientError):
+            await response.aclose()
 
 
 async def last_words(events: Events, note: Callable[[Event], object]) -> None:
@@ -211,10 +167,16 @@ class Translated:
                 return
             case httpx.UnsupportedProtocol() | httpx.InvalidURL():
                 raise Rejected("address") from error
-            case httpx.HTTPError():
-                raise Transient(type(error).__name__) from error
+            case httpx.HTTPError() | aiohttp.ClientError():
+                raise Transient(_name_of(error)) from error
             case OversizedEvent():
                 raise Rejected("oversized") from error
+
+
+def _name_of(error: httpx.HTTPError | aiohttp.ClientError) -> str:
+    """The cause says more: httpx knows fewer kinds, and calls a refused connection a timeout."""
+    cause = error.__cause__
+    return type(cause if isinstance(cause, aiohttp.ClientError) else error).__name__
 
 
 def _number(text: str) -> float | None:

@@ -1,9 +1,8 @@
 """The HTTP client's limits, and every failure of a connection as a class that says what to do."""
 
-import sys
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 import anyio
 import httpx
 import pytest
@@ -11,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kefu.bot import http
-from kefu.bot.http import LANE_CONNECTIONS, SMALL_BYTES, Client, Reply, host_of, open_client, posted
+from kefu.bot.http import SMALL_BYTES, Client, Reply, host_of, open_client, posted
 from kefu.bot.ports import ProviderError, Rejected, Transient
 from tests.bot.canned import Canned, client_of
+from tests.fakes.upstream.behaviour import Behaviour, Upstream
+from tests.fakes.upstream.providers import API_KEY
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -24,38 +25,22 @@ async def body_of(client: Client, url: str = "http://upstream/") -> bytes:
 
 
 async def test_the_limits_are_those_of_the_house() -> None:
-    async with open_client() as client, client.lane() as lane:
-        limits = lane.timeout
-        assert (limits.connect, limits.read, limits.write, limits.pool) == (5, 30, 10, 10)
-        assert not lane.follow_redirects
+    async with open_client() as client:
+        limits = client.timeout
+        assert (limits.connect, limits.read, limits.pool) == (5, 30, 10)
+        assert not client.follow_redirects
 
 
-async def test_a_hundred_connections_are_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "POOL_S", 0.02)
-    async with open_client() as client, AsyncExitStack() as stack:
-        lanes = [await stack.enter_async_context(client.lane()) for _ in range(100)]
-        assert {lanes.count(lane) for lane in lanes} == {LANE_CONNECTIONS}
-        with pytest.raises(Transient, match="PoolTimeout"):
-            await stack.enter_async_context(client.lane())
-        await stack.aclose()
-        async with client.lane() as lane:
-            assert lane is lanes[0], "the first lane is kept warm"
-
-
-async def test_a_request_looks_for_no_module_on_disk(
-    client: Client, address: str, monkeypatch: pytest.MonkeyPatch
+async def test_who_finds_no_connection_free_is_told_so_in_time(
+    address: str, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await body_of(client, address)
-    looked_for: list[str] = []
-
-    class Finder:
-        @staticmethod
-        def find_spec(name: str, *_: object) -> None:
-            looked_for.append(name)
-
-    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
-    await body_of(client, address)
-    assert looked_for == []
+    monkeypatch.setattr(http, "CONNECTIONS", 1)
+    monkeypatch.setattr(http, "POOL_S", 0.05)
+    upstream.next("openai", Behaviour(hangs_at=1))
+    url, key = f"{address}/v1/chat/completions", {"Authorization": f"Bearer {API_KEY}"}
+    async with open_client() as client, posted(client, url, {"stream": True}, key):
+        with pytest.raises(Transient, match="ConnectionTimeoutError"):
+            await body_of(client, url)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +52,7 @@ async def test_a_request_looks_for_no_module_on_disk(
         (httpx.PoolTimeout("no"), Transient),
         (httpx.RemoteProtocolError("no"), Transient),
         (httpx.DecodingError("no"), Transient),
+        (aiohttp.ClientPayloadError("no"), Transient),
         (httpx.UnsupportedProtocol("no"), Rejected),
         (httpx.InvalidURL("no"), Rejected),
     ],
@@ -91,7 +77,7 @@ async def test_an_address_that_is_none_is_never_tried_again(client: Client, url:
 async def test_nobody_listening_is_transient(client: Client) -> None:
     with pytest.raises(Transient) as caught:
         await body_of(client, "http://127.0.0.1:1/")
-    assert caught.value.code == "ConnectError"
+    assert caught.value.code == "ClientConnectorError"
 
 
 async def test_a_body_is_read_to_its_limit_and_no_further() -> None:
