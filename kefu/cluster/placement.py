@@ -34,10 +34,23 @@ def owner_of(slot: int, weights: Mapping[str, float]) -> str | None:
     `weights` is each instance's share: an instance of weight 2 gets twice the slots. Weighted
     rendezvous hashing (Schindelhauer and Schomaker, 2005).
     """
-    return max(weights, key=lambda name: (_worth(slot, name) * weights[name], name), default=None)
+    return _owners(weights)[slot]
 
 
-@lru_cache(maxsize=16 * SLOT_COUNT)  # looked at every second or two, the same ones
+def _owners(weights: Mapping[str, float]) -> tuple[str | None, ...]:
+    return _owners_by(tuple(sorted(weights.items())))
+
+
+@lru_cache(maxsize=16)  # looked at with every other beat, and nearly always the same
+def _owners_by(weights: tuple[tuple[str, float], ...]) -> tuple[str | None, ...]:
+    def owner(slot: int) -> str | None:
+        return max(
+            ((_worth(slot, name) * weight, name) for name, weight in weights), default=(0, None)
+        )[1]
+
+    return tuple(owner(slot) for slot in range(SLOT_COUNT))
+
+
 def _worth(slot: int, name: str) -> float:
     digest = blake2b(f"{slot}:{name}".encode(), digest_size=8).digest()
     chance = (int.from_bytes(digest) + 1) / (2**64 + 1)
@@ -46,7 +59,8 @@ def _worth(slot: int, name: str) -> float:
 
 def wanted_by(me: str, slots: Iterable[int], weights: Mapping[str, float]) -> list[int]:
     """The slots among `slots` that should be mine."""
-    return [slot for slot in slots if owner_of(slot, weights) == me]
+    owners = _owners(weights)
+    return [slot for slot in slots if owners[slot] == me]
 
 
 def to_hand_over(
@@ -57,9 +71,9 @@ def to_hand_over(
     Whoever drains has no weight, so that in the end all of its slots go.
     """
     limit = max(1, int(len(mine) * share))
-    moves: dict[int, str] = {}
+    owners, moves = _owners(weights), dict[int, str]()
     for slot in sorted(mine):
-        owner = owner_of(slot, weights)
+        owner = owners[slot]
         if owner is not None and owner != me:
             moves[slot] = owner
             if len(moves) == limit:

@@ -75,6 +75,10 @@ class ConversationActor(Actor[ConversationMessage]):
         return self._chat is None or self._chat.phase != "pending_manual"
 
     async def receive_batch(self, letters: Sequence[Letter[ConversationMessage]]) -> None:
+        if self._is_loaded and all(isinstance(each.message, messages.BotSpoke) for each in letters):
+            for letter in letters:  # most of what comes while the bot answers; nothing to decide
+                await self._finish(letter, Step(self._chat))
+            return
         try:
             outcomes = await self._make_durable(letters)
         except (JournalError, StoreUnavailable):

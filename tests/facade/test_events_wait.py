@@ -4,9 +4,11 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kefu.gateway.facade import sse
 from kefu.gateway.facade.sse import BEAT, EVENTS, Event, EventQueue
 from tests.until import until
 
@@ -74,9 +76,16 @@ async def test_all_goes_out_in_order_until_it_is_closed() -> None:
         b"data: 0\n\n",
         b"data: 1\n\n",
         b"data: 2\n\n",
-        b":\n\n",
-        b"event: close\ndata: {}\n\n",
+        b":\n\nevent: close\ndata: {}\n\n",
     ]
+
+
+async def test_who_takes_nothing_for_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "IDLE_S", 0.01)
+    queue, reader = EventQueue(), Reader()
+    queue.put(BEAT)
+    with pytest.raises(TimeoutError):
+        await queue.pour(reader.send)
 
 
 async def test_a_replay_waits_for_room() -> None:

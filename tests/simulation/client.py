@@ -68,8 +68,6 @@ class Client:
         self.sendings: dict[str, Sending] = {}
         self.pending: dict[str, Sending] = {}
         self.asked: dict[str, Asked] = {}
-        self.waits_until = 0.0
-        """Told to send later: until then it may hold a message."""
         self._token = token
         self._connection_count = 0
         self._frame_count = 0
@@ -238,7 +236,6 @@ class Client:
             sending.attempts += 1  # what comes behind it may be written before it
             pause_s = (fault.retry_after_s or 0.5) * self.random.uniform(1.0, 2.0)
             link = self.link
-            self.waits_until = max(self.waits_until, self.world.now + pause_s)
             self.world.later(pause_s, lambda: self._retry(sending, link))
         else:
             sending.refused = fault.code

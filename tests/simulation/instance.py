@@ -65,7 +65,7 @@ READY_WITHIN_S = 15.0
 HAND_OVER_WITHIN_S = 3.0
 DRAIN_WINDOW_S = 2.0
 PENDING_S, GONE_S = 8.0, 6.0  # nor through ten minutes or three
-TURNS_PER_MINUTE = 100
+TURNS_PER_MINUTE = 1000  # a minute in here holds an hour of talk
 RULES = Rules(keywords=("human",), failure_words=("sorry",), failure_threshold=2)
 
 

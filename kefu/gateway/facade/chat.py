@@ -89,8 +89,9 @@ class Chat:
 
     def _turn(self, caller: Caller, asked: Ask) -> Turn:
         """A message without a key of its own gets one, so that it may be sent again on its way."""
-        key = asked.client_message_id or str(self._facade.entropy.uuid())
-        return Turn(caller, self._backstage, key)
+        given = asked.client_message_id
+        key = given or str(self._facade.entropy.uuid())
+        return Turn(caller, self._backstage, key, is_new=given is None)
 
     # --- conversations with the provider ----------------------------------------------------------
 

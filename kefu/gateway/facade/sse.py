@@ -110,17 +110,28 @@ class EventQueue:
     async def pour(self, send: Send, encode: "Encode | None" = None) -> None:
         """Send all that comes until it is closed. Raises TimeoutError when the client has taken
         nothing, heartbeats included, for IDLE_S; and what `send` raises."""
-        while True:
-            while self._items:
-                item = self._items.popleft()
-                self._has_changed.set()
-                if isinstance(item, Event):
-                    item = item.wire() if encode is None else await encode(item)
-                with anyio.fail_after(IDLE_S):
-                    await send({"type": "http.response.body", "body": item, "more_body": True})
-            if self._is_closed:
-                return
-            await self._change()
+        clock = asyncio.get_running_loop().time
+        async with asyncio.timeout(None) as idle:
+            while True:
+                while self._items:
+                    body = self._taken() if encode is None else await self._encoded(encode)
+                    self._has_changed.set()
+                    idle.reschedule(clock() + IDLE_S)
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                    idle.reschedule(None)
+                if self._is_closed:
+                    return
+                await self._change()
+
+    def _taken(self) -> bytes:
+        """All that waits, in one go."""
+        body = b"".join(map(_wire, self._items))
+        self._items.clear()
+        return body
+
+    async def _encoded(self, encode: "Encode") -> bytes:
+        item = self._items.popleft()
+        return await encode(item) if isinstance(item, Event) else item
 
     async def _change(self) -> None:
         self._has_changed.clear()
@@ -140,6 +151,10 @@ Encode = Callable[[Event], Awaitable[bytes]]
 
 def _piece(text: str) -> Event:
     return Event(msgspec.json.encode(Piece(text)), is_message=True, piece=text)
+
+
+def _wire(item: Item) -> bytes:
+    return item.wire() if isinstance(item, Event) else item
 
 
 def _is_message(item: Item) -> bool:

@@ -51,12 +51,16 @@ class Outcome(Struct, frozen=True):
 class Turn:
     """A `Listener` of the hub, for as long as `with` takes."""
 
-    def __init__(self, caller: Caller, backstage: Backstage, key: str) -> None:
+    def __init__(
+        self, caller: Caller, backstage: Backstage, key: str, *, is_new: bool = False
+    ) -> None:
+        """`is_new`: nobody can have sent a message with that key before."""
         self.id = backstage.connection_id()
         self.topics = (caller.topic,)
         self._caller = caller
         self._backstage = backstage
         self._key = key
+        self._is_new = is_new
         self._chat_id: UUID | None = None
         self._seq = 0
         self._early: list[Outgoing] = []
@@ -161,7 +165,8 @@ class Turn:
         self._on_piece, self._on_cut = on_piece, on_cut
         if self.told and not self._is_cut:  # it came with the receipt
             on_piece(self.told)
-        self._news.set()  # of a message that was sent before everything may be there already
+        if not self._is_new:  # everything may be there already
+            self._news.set()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 while True:
