@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WEB := kefu/web
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune -o -type f -print)
+AT_ONCE := --numprocesses 2 --dist worksteal
 NPM := npm --prefix $(WEB) --silent --no-audit --no-fund --no-update-notifier
 
 .PHONY: help setup web run test check types bench soak system lock clean
@@ -20,8 +21,8 @@ setup: $(VENV)/.ready ## make the Python environment in .venv
 run: setup web ## serve http://127.0.0.1:8000 with a demo shop; Ctrl-C stops everything
 	@exec $(BIN)/kefu serve --demo --data-dir .kefu --port $(PORT)
 
-test: setup web system ## all tests; works beside a running server
-	@$(BIN)/pytest
+test: setup web system ## all tests, two at a time; works beside a running server
+	@$(BIN)/pytest $(AT_ONCE)
 	@$(NPM) test
 
 check: setup $(WEB)/node_modules/.ready ## style, types, import laws, everything that runs nothing
@@ -48,7 +49,7 @@ soak: setup ## kills, Redis faults, a million damaged frames, the simulation wit
 	  tests/conversations/test_accept_races.py
 	@KEFU_INSTANCE_KILLS=200 KEFU_PAUSES=30 KEFU_UPGRADES=10 KEFU_REDIS_FAULTS=100 \
 	  KEFU_POSTGRES_STOPS=20 $(BIN)/pytest --timeout 0 tests/cluster/processes
-	@KEFU_SIMULATION_SEEDS=20000 $(BIN)/pytest --timeout 0 tests/simulation
+	@KEFU_SIMULATION_SEEDS=20000 $(BIN)/pytest --timeout 0 $(AT_ONCE) tests/simulation
 
 lock: ## pin every dependency again (needs uv)
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

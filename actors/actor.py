@@ -144,6 +144,12 @@ class Context(Protocol[M_contra]):
         """Loop time until which the sender of the current message waits; None if nobody does."""
         ...
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether I am passivated as soon as nothing waits for me: then wake nobody who would wake
+        me again."""
+        ...
+
     def now(self) -> float:
         """Loop time in seconds: for measuring spans, not a time of day."""
         ...

@@ -32,6 +32,10 @@ class CellContext:
         deadline = DEADLINE.get()
         return None if deadline == inf else deadline
 
+    @property
+    def is_draining(self) -> bool:
+        return self._cell.is_draining
+
     def now(self) -> float:
         return self._cell.world.time()
 

@@ -29,6 +29,7 @@ class RecordingContext:
     spawn_limit: int = 4
     watched: dict[ActorId, object] = field(default_factory=dict)
     is_stopped: bool = False
+    is_draining: bool = False
 
     @property
     def me(self) -> Ref[Any]:

@@ -93,8 +93,7 @@ class QueueActor(Actor[QueueMessage]):
     async def on_activate(self) -> None:
         """What cannot be read now is read at the next tick, and the feed says so then."""
         await self._reconcile()
-        for agent_id in self._world.agents_here():
-            self.context.ref(agents.KIND, str(agent_id)).tell(agents.TellPresence())
+        self._ask(self._world.agents_here())
         self.context.remind("tick", TICK_S, messages.Tick())
 
     async def receive(self, message: QueueMessage) -> object:
@@ -169,7 +168,13 @@ class QueueActor(Actor[QueueMessage]):
         """An agent's actor may have gone down with its instance: whoever is thought to be there, or
         has chats, is asked, so that nobody's chats wait for an agent nobody watches over."""
         seeming = (id for id, agent in self._agents.items() if agent.status != "offline")
-        for agent_id in dict.fromkeys((*busy, *seeming)):
+        self._ask(dict.fromkeys((*busy, *seeming)))
+
+    def _ask(self, agent_ids: Iterable[UUID]) -> None:
+        """Their answers would wake a queue that is leaving, which would ask again, and so on."""
+        if self.context.is_draining:
+            return
+        for agent_id in agent_ids:
             self.context.ref(agents.KIND, str(agent_id)).tell(agents.TellPresence())
 
     def _tell_positions(self) -> None:

@@ -1,5 +1,6 @@
 """When an agent is there, as colleagues see it."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -179,3 +180,21 @@ async def test_what_changed_in_the_store_is_seen_within_a_minute(shop: Shop) -> 
     shop.agent(max_sessions=2)
     await settled(61)
     assert ke.presence().max_sessions == 2
+
+
+@on_stage
+async def test_a_shop_that_closes_has_nobody_call_each_other_awake_for_ever(shop: Shop) -> None:
+    ke, slow = shop.agent(1), shop.agent(2)
+    await ke.connect()
+    await settled()
+    load = shop.storage.load
+
+    async def load_slowly(agent_id: UUID) -> Desk | None:
+        await asyncio.sleep(1)
+        return await load(agent_id)
+
+    shop.storage.load = load_slowly
+    before = shop.handled["TellPresence"]
+    slow.ref.tell(messages.TellPresence())  # its answer finds no queue any more, and wakes one
+    await shop.router.stop(within=30)
+    assert shop.handled["TellPresence"] - before == 1
