@@ -149,6 +149,7 @@ async def test_what_a_dead_peer_never_takes_ends_its_connection() -> None:
         peer.connect(listener.getsockname())
         ours, _ = listener.accept()
         with ours:
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             unheard_ms = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
     assert unheard_ms == listeners.HEARTBEAT_S * 1000
 

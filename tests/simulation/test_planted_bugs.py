@@ -10,14 +10,27 @@ from tests.simulation.play import MESSAGES, play
 from tests.simulation.search import CLUSTER_MESSAGES, nodes_of
 
 SEEDS: Final = 100
+SHOWN_BY: Final = {
+    ("watched-before-it-is-put-down", False): 30,
+    ("watched-for-ever", False): 19,
+    ("lost-reply-taken-for-a-commit", True): 7,
+    ("capacity-check-then-act", True): 24,
+    ("no-fencing", True): 9,
+    ("epoch-read-late", True): 31,
+    ("guards-dropped", True): 14,
+    ("tail-lost", True): 9,
+    ("turned-away-out-of-order", True): 9,
+}
+"""Tried first: a seed that has shown the bug, where that is not one of the first few. Whatever
+changes the order of events moves it to another seed, which costs the search some time."""
 
 pytestmark = pytest.mark.timeout(600)  # a busy machine plays as well, only later
 
 
 def first_noticed(name: str, *, is_cluster: bool) -> int | None:
-    """The first seed in which a rule the bug breaks was broken before any other."""
+    """A seed in which a rule the bug breaks was broken before any other."""
     bug = (CLUSTER_BUGS if is_cluster else BUGS)[name]
-    for seed in range(SEEDS):
+    for seed in (SHOWN_BY.get((name, is_cluster), 0), *range(SEEDS)):
         with planted(bug):
             if is_cluster:
                 outcome = play(seed, CLUSTER_MESSAGES, nodes=nodes_of(seed))
