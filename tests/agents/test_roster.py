@@ -1,7 +1,7 @@
 """Accounts as administrators change them, and what that ends."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import anyio
 import httpx
@@ -12,6 +12,8 @@ from kefu.errors import Problem
 from protocol.agent import AgentStatusName
 from protocol.codes import ErrorCode
 from tests.agents.office import GOOD, HERE, Office, bearer
+
+NOBODY = UUID(int=404)
 
 
 @pytest.fixture
@@ -177,10 +179,10 @@ async def test_skills_are_trimmed_once_each_and_bounded(
         ("PUT", "/api/agents/a%00b", {"name": "N"}),
         ("DELETE", "/api/agents/nobody", None),
         ("POST", "/api/agents/nobody/reset-password", {}),
-        ("PUT", f"/api/agents/{uuid4()}/skills", {"skills": []}),
-        ("PUT", f"/api/teams/{uuid4()}", {"name": "N"}),
-        ("DELETE", f"/api/teams/{uuid4()}", None),
-        ("PUT", f"/api/teams/{uuid4()}/members", {"agent_ids": []}),
+        ("PUT", f"/api/agents/{NOBODY}/skills", {"skills": []}),
+        ("PUT", f"/api/teams/{NOBODY}", {"name": "N"}),
+        ("DELETE", f"/api/teams/{NOBODY}", None),
+        ("PUT", f"/api/teams/{NOBODY}/members", {"agent_ids": []}),
     ],
 )
 async def test_whoever_does_not_exist_is_not_found(

@@ -1,7 +1,7 @@
 """From the bot to a human and back, and from agent to agent, over plain HTTP."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import anyio
 import pytest
@@ -11,6 +11,8 @@ from kefu.shifts.messages import Duty
 from tests.facade.house import House, Worker
 from tests.facade.test_asking import failure
 from tests.until import until
+
+NOBODY = UUID(int=404)
 
 
 async def test_a_session_that_is_not_known_begins_with_the_call_for_a_human(house: House) -> None:
@@ -172,7 +174,7 @@ async def test_agents_speak_for_themselves_and_supervisors_for_others(house: Hou
     assert (refused.status_code, failure(refused.json())) == (404, "CHAT_NOT_FOUND")
     released = await boss.post("/api/sessions/s-1/release", agent_id=str(fu.id), reason="下班")
     assert released.json()["data"]["status"] == "bot_active"
-    unknown = await boss.post(path, agent_id=str(uuid4()))
+    unknown = await boss.post(path, agent_id=str(NOBODY))
     assert failure(unknown.json()) == "AGENT_NOT_FOUND"
     assert failure((await boss.post(path, agent_id="nobody")).json()) == "INVALID_MESSAGE"
     assert (await ke.post(path)).status_code == 200, "left out, the caller is meant"
@@ -303,9 +305,9 @@ PATHS = [
     ("POST", "/api/sessions/s-1/transfer"),
     ("POST", "/api/sessions/s-1/email"),
     ("GET", "/api/transfer-requests/pending"),
-    ("POST", f"/api/transfer-requests/{uuid4()}/respond"),
+    ("POST", f"/api/transfer-requests/{NOBODY}/respond"),
     ("GET", "/api/agent/events"),
-    ("GET", f"/api/chats/{uuid4()}/copilot"),
+    ("GET", f"/api/chats/{NOBODY}/copilot"),
     ("GET", "/api/config"),
     ("GET", "/api/token/info"),
 ]
