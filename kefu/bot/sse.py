@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 LIMIT_BYTES: Final = 1024 * 1024
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_EVENT_END: Final = b"\n\n"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -36,9 +37,27 @@ class SseReader:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that are whole now. Raises OversizedEvent."""
-        if self._is_one_event(chunk):
-            self._is_first_line = self._ended_in_cr = False
-            return [Event("", chunk[6:-2])]
+        begin = 0 if self._size == 0 else chunk.find(_EVENT_END) + len(_EVENT_END)
+        end = chunk.rfind(_EVENT_END) + len(_EVENT_END)
+        plain = chunk[begin:end]
+        if not self._is_plain(plain):
+            return self._read(chunk)
+        begun = self._read(chunk[:begin])
+        self._is_first_line = self._ended_in_cr = False
+        events = [Event("", part[6:]) for part in plain[: -len(_EVENT_END)].split(_EVENT_END)]
+        return [*begun, *events, *self._read(chunk[end:])]
+
+    def _is_plain(self, chunk: bytes) -> bool:
+        """Whole events, each of them one line of data: as nearly all of them come."""
+        return (
+            chunk.startswith(b"data: ")
+            and chunk.endswith(_EVENT_END)
+            and chunk.count(b"\n") == 2 * chunk.count(b"\n\ndata: ") + 2
+            and b"\r" not in chunk
+            and len(chunk) <= self._limit_bytes
+        )
+
+    def _read(self, chunk: bytes) -> list[Event]:
         if self._ended_in_cr and chunk:
             self._ended_in_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -51,17 +70,6 @@ class SseReader:
         self._grow(chunk[start:])
         self._ended_in_cr = self._ended_in_cr or chunk.endswith(b"\r")
         return events
-
-    def _is_one_event(self, chunk: bytes) -> bool:
-        """As most of them come: one line of data that is nothing but one whole event."""
-        return (
-            chunk.startswith(b"data: ")
-            and chunk.find(b"\n") == len(chunk) - 2
-            and chunk.endswith(b"\n\n")
-            and b"\r" not in chunk
-            and self._size == 0
-            and len(chunk) <= self._limit_bytes
-        )
 
     def end(self) -> list[Event]:
         """What the end of the stream makes whole."""

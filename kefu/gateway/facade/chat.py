@@ -5,7 +5,8 @@ begins is an answer with its own status; what goes wrong in one is the stream's 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import anyio
@@ -30,7 +31,6 @@ from kefu.gateway.facade.sse import EventQueue, event
 from kefu.gateway.facade.turns import Outcome, Turn
 from kefu.gateway.problems import body_of
 from kefu.gateway.serving import DISCONNECTED
-from kefu.gateway.stream_limits import Allowance
 from kefu.gateway.streams import HEADERS
 from protocol.codes import ErrorCode
 from protocol.facade import (
@@ -44,6 +44,8 @@ from protocol.facade import (
     StatusChange,
 )
 
+BEGIN_AT_ONCE: Final = 10
+BEGIN_WITHIN_S: Final = 10.0
 _read_ask: Final = msgspec.json.Decoder(Ask).decode
 _read_session: Final = msgspec.json.Decoder(ForSession).decode
 _read_user: Final = msgspec.json.Decoder(ForUser).decode
@@ -57,6 +59,7 @@ class Chat:
         self._facade = facade
         self._backstage = facade.backstage
         self._callers = callers
+        self._beginning = anyio.CapacityLimiter(BEGIN_AT_ONCE)
 
     # --- a message and its answer -----------------------------------------------------------------
 
@@ -80,12 +83,38 @@ class Chat:
 
     async def stream(self, request: Request) -> ASGIApp:
         """The app that answers the request. Raises Problem or StoreUnavailable."""
-        asked = await read_large_body(request, _read_ask)
-        caller = await self._callers.customer(request, asked.user_id)
-        allowance = allowance_of(self._facade.streams, caller, request)
-        turn = self._turn(caller, asked)
-        headers = HEADERS | cookie_header(caller, request)
-        return _Answer(turn, asked, headers, self._facade, allowance)
+        return _Answer(self, request, await read_large_body(request, _read_ask))
+
+    @asynccontextmanager
+    async def asked(self, request: Request, asked: Ask) -> AsyncIterator[tuple[Turn, Caller]]:
+        """A message that is durable, and what comes of it, as one of its customer's streams.
+
+        Raises Problem or StoreUnavailable.
+        """
+        async with AsyncExitStack() as stack:
+            async with self._place():
+                caller = await self._callers.customer(request, asked.user_id)
+                allowance = allowance_of(self._facade.streams, caller, request)
+                await stack.enter_async_context(self._facade.streams.stream(allowance))
+                turn = stack.enter_context(self._turn(caller, asked))
+                await turn.send(asked)
+            yield turn, caller
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Of many who ask at the same moment the first need not wait until all have begun."""
+        try:
+            with anyio.fail_after(BEGIN_WITHIN_S):
+                await self._beginning.acquire()
+        except TimeoutError:
+            raise Problem(ErrorCode.OVERLOADED, retry_after_s=BEGIN_WITHIN_S) from None
+        try:
+            yield
+        finally:
+            self._beginning.release()
+
+    def now(self) -> float:
+        return self._backstage.clock.now().timestamp()
 
     def _turn(self, caller: Caller, asked: Ask) -> Turn:
         """A message without a key of its own gets one, so that it may be sent again on its way."""
@@ -121,43 +150,34 @@ class Chat:
 class _Answer:
     """One answer as it is being written."""
 
-    def __init__(
-        self,
-        turn: Turn,
-        asked: Ask,
-        headers: dict[str, str],
-        facade: Facade,
-        allowance: Allowance,
-    ) -> None:
-        self._turn = turn
+    def __init__(self, chat: Chat, request: Request, asked: Ask) -> None:
+        self._chat = chat
+        self._request = request
         self._asked = asked
-        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
-        self._facade = facade
-        self._allowance = allowance
+        self._turn: Turn
         self._queue = EventQueue()
         self._is_cut = False
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Raises Problem while nothing has been sent."""
-        async with self._facade.streams.stream(self._allowance):
-            with self._turn as turn:
-                await turn.send(self._asked)
-                await self._serve(receive, send)
+        async with self._chat.asked(self._request, self._asked) as (self._turn, caller):
+            headers = HEADERS | cookie_header(caller, self._request)
+            await self._serve(headers, receive, send)
 
-    async def _serve(self, receive: Receive, send: Send) -> None:
+    async def _serve(self, headers: dict[str, str], receive: Receive, send: Send) -> None:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_until_left, receive, tasks.cancel_scope)
                 tasks.start_soon(self._queue.beat)
                 tasks.start_soon(self._listen)
-                await self._write(send)
+                await self._write(headers, send)
                 tasks.cancel_scope.cancel()
         except* (TimeoutError, *DISCONNECTED):
             pass  # they have gone, or take nothing: the answer is in the chat all the same
 
-    async def _write(self, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self._headers}
-        await send(start)
+    async def _write(self, headers: dict[str, str], send: Send) -> None:
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": raw})
         await self._queue.pour(send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -189,7 +209,7 @@ class _Answer:
             for text in _untold(outcome, self._turn, is_whole=not self._is_cut):
                 self._queue.put_piece(text)
         if is_humans:
-            now = self._facade.backstage.clock.now().timestamp()
+            now = self._chat.now()
             self._queue.put(event(StatusChange(outcome.phase, now), is_message=True))
         self._queue.put(event(Done(), is_message=True))
         return None
