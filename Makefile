@@ -21,8 +21,9 @@ setup: $(VENV)/.ready ## make the Python environment in .venv
 run: setup web ## serve http://127.0.0.1:8000 with a demo shop; Ctrl-C stops everything
 	@exec $(BIN)/kefu serve --demo --data-dir .kefu --port $(PORT)
 
-test: setup web system ## all tests, two at a time; works beside a running server
-	@$(BIN)/pytest $(AT_ONCE)
+test: setup web system ## all tests; works beside a running server
+	@$(BIN)/pytest $(AT_ONCE) -m "not alone"
+	@$(BIN)/pytest -m alone
 	@$(NPM) test
 
 check: setup $(WEB)/node_modules/.ready ## style, types, import laws, everything that runs nothing

@@ -8,7 +8,8 @@ provider alone (`replay.py`, the same process) and to kefu in front of it, in tu
 is the difference. kefu is asked by people it has never heard of, who begin a chat with that, and
 then by the same again: `kefu, new` and `kefu, known`. Four forms:
 
-    steady   answers take two seconds at 30 tokens/s, and questions come as evenly as answers end
+    steady   answers take five seconds, 150 tokens at 30 tokens/s, and questions come as evenly as
+             answers end
     burst    the same answers, all questions at the same moment
     fast     all at the same moment, each token on its own at a pace nobody keeps up with
     whole    all at the same moment, every answer written at once
@@ -38,15 +39,15 @@ from bench.node import cores
 from bench.replay import Pace, open_replay
 from bench.shop import cpu_seconds, open_shop
 
-ANSWER_S = 2.0
-SLOW = Pace(60, 30)
+ANSWER_S = 5.0
+SLOW = Pace(150, 30)
 FAST = Pace(300, 1000)
 WHOLE = Pace(300, 0)
 ALONE, NEW, KNOWN = "alone", "kefu, new", "kefu, known"
 KINDS = (ALONE, NEW, KNOWN)
 STEADY_ADDED = tuple((what, at) for what in ("first_token_ms", "token_ms") for at in ("p50", "p99"))
 BURST_ADDED = (("first_token_ms", "p50"), ("first_token_ms", "max"))
-WARM_UP_S = 2.5  # longer than an answer: from then on as many end as begin
+WARM_UP_S = 5.5  # longer than an answer: from then on as many end as begin
 QUIET_S = 0.5
 ASK_IN_S = 0.2
 LOOK_S = 2.0

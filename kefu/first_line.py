@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from kefu.audit.messages import Trail
-from kefu.bot.factory import Options, Parts, make_bot
+from kefu.bot.factory import Options, Parts, has_provider, make_bot
 from kefu.bot.http import open_client
 from kefu.bot.messages import Bot
 from kefu.bot.options import CozeOptions, DashscopeOptions, Limits, OpenaiOptions
@@ -110,14 +110,16 @@ async def open_first_line(
     pool, told = stores.pool, settings.notifications
     async with AsyncExitStack() as stack:
         certificates = await anyio.to_thread.run_sync(httpx.create_ssl_context)
-        client = await stack.enter_async_context(open_client(certificates))
         http = await stack.enter_async_context(
             httpx.AsyncClient(timeout=ROBOT_WITHIN_S, verify=certificates)
         )
+        options, client = bot_options(settings.bot), http
+        if has_provider(options):
+            client = await stack.enter_async_context(open_client(certificates))
         library = Library(pool, clock, entropy)
         rota = Rota(pool, clock, trail, _named(ShiftOptions, settings.shifts))
         parts = make_bot(
-            bot_options(settings.bot),
+            options,
             knowledge=library,
             pool=pool,
             client=client,

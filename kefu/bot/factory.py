@@ -32,6 +32,11 @@ from kefu.storage.database import DatabasePool
 Options = CozeOptions | DashscopeOptions | OpenaiOptions | Literal["knowledge", "none"]
 
 
+def has_provider(options: Options) -> bool:
+    """Whether answers come over the network; without, a bot never uses its client."""
+    return not isinstance(options, str)
+
+
 class Parts(Struct, frozen=True):
     """`bot` is None where humans answer first; the rest is there all the same."""
 

@@ -13,13 +13,11 @@ from ssl import SSLContext
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-import aiohttp
 import anyio
 import httpx
 import msgspec
-from httpx_aiohttp import HttpxAiohttpClient
 
-from kefu.bot.ports import Rejected, Transient
+from kefu.bot.ports import ProviderError, Rejected, Transient
 from kefu.bot.sse import Event, OversizedEvent, SseReader
 
 CONNECT_S: Final = 5.0
@@ -42,6 +40,8 @@ async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[C
 
     Its connections are aiohttp's: httpx's own take twice the CPU for every piece of an answer.
     """
+    from httpx_aiohttp import HttpxAiohttpClient  # noqa: PLC0415  # 0.3 s, for who has a provider
+
     async with HttpxAiohttpClient(
         timeout=httpx.Timeout(READ_S, connect=CONNECT_S, pool=POOL_S),
         limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEPT_S),
@@ -138,7 +138,7 @@ async def posted(
     try:
         yield Reply(response)
     finally:
-        with suppress(httpx.HTTPError, aiohttp.ClientError):
+        with suppress(ProviderError), Translated():
             await response.aclose()
 
 
@@ -167,16 +167,21 @@ class Translated:
                 return
             case httpx.UnsupportedProtocol() | httpx.InvalidURL():
                 raise Rejected("address") from error
-            case httpx.HTTPError() | aiohttp.ClientError():
-                raise Transient(_name_of(error)) from error
             case OversizedEvent():
                 raise Rejected("oversized") from error
+            case _ if isinstance(error, httpx.HTTPError) or _is_aiohttps(error):
+                raise Transient(_name_of(error)) from error
 
 
-def _name_of(error: httpx.HTTPError | aiohttp.ClientError) -> str:
+def _name_of(error: BaseException) -> str:
     """The cause says more: httpx knows fewer kinds, and calls a refused connection a timeout."""
     cause = error.__cause__
-    return type(cause if isinstance(cause, aiohttp.ClientError) else error).__name__
+    return type(cause if _is_aiohttps(cause) else error).__name__
+
+
+def _is_aiohttps(error: BaseException | None) -> bool:
+    """Not all of its errors are told as httpx's."""
+    return type(error).__module__.partition(".")[0] == "aiohttp"
 
 
 def _number(text: str) -> float | None:

@@ -1,6 +1,5 @@
 """When an agent is there, as colleagues see it."""
 
-import asyncio
 from uuid import UUID
 
 import pytest
@@ -190,7 +189,7 @@ async def test_a_shop_that_closes_has_nobody_call_each_other_awake_for_ever(shop
     load = shop.storage.load
 
     async def load_slowly(agent_id: UUID) -> Desk | None:
-        await asyncio.sleep(1)
+        await settled(1)
         return await load(agent_id)
 
     shop.storage.load = load_slowly

@@ -30,7 +30,7 @@ ALIVE_S = (1.0, 3.0)
 BACK_WITHIN_S = 30.0
 RESUMED_P99_S = 5.0
 
-pytestmark = pytest.mark.timeout(90 + 25 * KILLS)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(90 + 25 * KILLS)]
 
 MESSAGES = """
     SELECT seq, message_id, client_message_id, content

@@ -34,7 +34,7 @@ SEED = 1
 FAST = {"KEFU_MAX_FRAME_RATE": "10000", "KEFU_MAX_FRAME_BURST": "100000"}
 CLOSED = re.compile(r'^kefu_connections_closed_total\{code="4008"\} (\S+)$', re.MULTILINE)
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 class Chat(NamedTuple):

@@ -26,7 +26,7 @@ RESUMED_MEDIAN_S = 1.0
 RESUMED_MEDIAN_WHEN_BUSY_S = 2.0  # a lease is 3 s: it shows all the same whether death is noticed
 BUSY_LOAD = 2.0 * (os.cpu_count() or 1)
 
-pytestmark = pytest.mark.timeout(120 + 25 * KILLS)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(120 + 25 * KILLS)]
 
 
 class Deaths:

@@ -22,7 +22,7 @@ ASLEEP_S = 10.0
 ALONE_S = 2.0
 PAIRS = 30
 
-pytestmark = pytest.mark.timeout(90 + 30 * PAUSES)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(90 + 30 * PAUSES)]
 
 HEADS = "SELECT chat_id, max(seq) FROM chat_messages GROUP BY chat_id"
 EPOCHS = "SELECT slot, epoch FROM slot_owner"

@@ -16,7 +16,7 @@ STOPS = int(os.environ.get("KEFU_POSTGRES_STOPS", "1"))
 AWAY_S = 2.0
 PAIRS = 30
 
-pytestmark = pytest.mark.timeout(90 + 20 * STOPS)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(90 + 20 * STOPS)]
 
 
 async def test_nothing_is_acknowledged_meanwhile_and_all_is_written_once_afterwards(

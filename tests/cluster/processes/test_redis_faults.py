@@ -25,7 +25,7 @@ CUT_S = 4.0
 CLOSED_WITHIN_S = 2.0
 LOCAL_RECEIPT_S = 2.0
 
-pytestmark = pytest.mark.timeout(90 + 60 * ROUNDS)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(90 + 60 * ROUNDS)]
 
 
 class Outage:

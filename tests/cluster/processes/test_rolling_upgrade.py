@@ -16,7 +16,7 @@ PAIRS = 25
 CROWD = 500 - 2 * PAIRS
 AWAY_AT_MOST_S = 5.0
 
-pytestmark = pytest.mark.timeout(120 + 60 * ROUNDS)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(120 + 60 * ROUNDS)]
 
 
 async def come(town: Several, tasks: anyio.abc.TaskGroup) -> list[Traveller]:
