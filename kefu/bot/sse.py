@@ -42,10 +42,10 @@ class SseReader:
         plain = chunk[begin:end]
         if not self._is_plain(plain):
             return self._read(chunk)
-        begun = self._read(chunk[:begin])
+        events = self._read(chunk[:begin]) if begin else []
         self._is_first_line = self._ended_in_cr = False
-        events = [Event("", part[6:]) for part in plain[: -len(_EVENT_END)].split(_EVENT_END)]
-        return [*begun, *events, *self._read(chunk[end:])]
+        events += [Event("", part[6:]) for part in plain[: -len(_EVENT_END)].split(_EVENT_END)]
+        return events + self._read(chunk[end:]) if end < len(chunk) else events
 
     def _is_plain(self, chunk: bytes) -> bool:
         """Whole events, each of them one line of data: as nearly all of them come."""
