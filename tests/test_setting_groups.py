@@ -29,11 +29,11 @@ def test_the_names_of_the_bot_before_are_its_names_still() -> None:
 def test_a_group_is_outside_like_any_other_setting(tmp_path: Path) -> None:
     toml_file = tmp_path / "kefu.toml"
     toml_file.write_text('ai_provider = "none"\nholidays = ["2027-01-01"]\nport = 81\n')
-    settings = load({"SMTP_PORT": "25", "KEFU_AGENT_AWAY_S": "9"}, toml_file=toml_file)
+    settings = load({"SMTP_PORT": "25", "KEFU_AGENT_GONE_TIMEOUT_S": "90"}, toml_file=toml_file)
     assert settings.bot.ai_provider == "none"
     assert settings.shifts.holidays == ("2027-01-01",)
     assert settings.notifications.smtp_port == 25
-    assert settings.escalation.agent_away_s == 9
+    assert settings.escalation.agent_gone_timeout_s == 90
     assert settings.port == 81
     grouped = tmp_path / "grouped.toml"
     grouped.write_text('[bot]\nai_provider = "none"\n')

@@ -56,11 +56,3 @@ class EscalationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
             "the queue.",
         ),
     ] = 180
-    agent_away_s: Annotated[
-        int,
-        Meta(
-            ge=5,
-            le=3_600,
-            description="Seconds after which an agent who dropped off is offered nothing more.",
-        ),
-    ] = 60
