@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WEB := kefu/web
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune -o -type f -print)
-AT_ONCE := --numprocesses 2 --dist worksteal
+AT_ONCE := --numprocesses 3 --dist worksteal
 NPM := npm --prefix $(WEB) --silent --no-audit --no-fund --no-update-notifier
 
 .PHONY: help setup web run test check types bench soak system lock clean
@@ -22,6 +22,7 @@ run: setup web ## serve http://127.0.0.1:8000 with a demo shop; Ctrl-C stops eve
 	@exec $(BIN)/kefu serve --demo --data-dir .kefu --port $(PORT)
 
 test: setup web system ## all tests; works beside a running server
+	@$(BIN)/python -m compileall -q -x node_modules kefu actors protocol tests  # once, not for each server started
 	@$(BIN)/pytest $(AT_ONCE) -m "not alone"
 	@$(BIN)/pytest -m alone
 	@$(NPM) test
