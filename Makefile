@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WEB := kefu/web
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune -o -type f -print)
-AT_ONCE := --numprocesses 3 --dist worksteal
+AT_ONCE := --numprocesses 2 --dist worksteal
 NPM := npm --prefix $(WEB) --silent --no-audit --no-fund --no-update-notifier
 
 .PHONY: help setup web run test check types bench soak system lock clean
