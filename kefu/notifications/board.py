@@ -16,22 +16,17 @@ from kefu.clock import Clock
 from kefu.notifications.state import AlertKind
 
 ANSWER_WITHIN_S: Final = 2.0
-SEEN_S: Final = 35.0
+SEEN_S: Final = 35.0  # an alert counts as seen for a little more than three looks
 LEEWAY_S: Final = 1.0  # so that our own memory never outlasts Redis's
 TOLD_S: Final = 7 * 86_400
 log = logging.getLogger("kefu.notifications")
 
 
 class Board:
-    """`seen_s` is how long an alert counts as seen; a little more than three looks."""
-
-    def __init__(
-        self, redis: "Redis", clock: Clock, repeat_s: float, *, seen_s: float = SEEN_S
-    ) -> None:
+    def __init__(self, redis: "Redis", clock: Clock, repeat_s: float) -> None:
         self._redis = redis
         self._clock = clock
         self._repeat_s = repeat_s
-        self._seen_s = seen_s
         self._seen_until: dict[AlertKind, float] = {}
         self._spoken_until: dict[AlertKind, float] = {}  # we told, so long ago that it may be again
         self._heard_until: dict[AlertKind, float] = {}  # so for others, as far as we know
@@ -40,7 +35,7 @@ class Board:
     async def is_ours_to_tell(self, kind: AlertKind) -> bool:
         """It is alarming here and now. Whether this instance is to tell the team."""
         now = self._clock.monotonic()
-        self._seen_until[kind] = now + self._seen_s
+        self._seen_until[kind] = now + SEEN_S
         may_tell = now >= self._spoken_until.get(kind, now)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
@@ -59,7 +54,7 @@ class Board:
 
     async def _claim(self, kind: AlertKind) -> bool:
         redis, quiet_ms = self._redis, round((self._repeat_s + LEEWAY_S) * 1000)
-        await redis.set(_key(kind, "seen"), 1, px=round(self._seen_s * 1000))
+        await redis.set(_key(kind, "seen"), 1, px=round(SEEN_S * 1000))
         if not await redis.set(_key(kind, "quiet"), 1, nx=True, px=quiet_ms):
             return False
         await redis.set(_key(kind, "told"), 1, ex=TOLD_S)

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from kefu.errors import Problem
 from kefu.notifications.alerts import Sources, Watch, World
-from kefu.notifications.board import Board
+from kefu.notifications.board import SEEN_S, Board
 from kefu.notifications.options import AlertOptions
 from kefu.notifications.state import Alert
 from kefu.shifts.messages import Duty
@@ -18,7 +18,6 @@ from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ErrorCode
 from tests.fakes.clock import HandClock
 from tests.notifications.chats import StoredChat
-from tests.until import until
 
 OPTIONS = AlertOptions(alert_wait_s=600, alert_error_rate=0.05, alert_latency_s=2, mail_locale="en")
 
@@ -39,7 +38,7 @@ class Shop:
     mailed: list[Alert] = field(default_factory=list)
 
     def watch(self) -> Watch:
-        board = Board(self.redis, self.clock, 900, seen_s=0.02)
+        board = Board(self.redis, self.clock, 900)
         world = World(self.pool, self.clock, self, board, self, self)
         sources = Sources(self.online_count, lambda: self.error_rate, lambda: self.latency_s)
         return Watch(world, sources, OPTIONS)
@@ -68,12 +67,10 @@ class Shop:
         return list(self.told)
 
     async def forget(self) -> None:
-        """Let what was seen be forgotten, here and in Redis."""
-        await until(self._is_forgotten)
-        self.clock.advance(1)
-
-    async def _is_forgotten(self) -> bool:
-        return not [key async for key in self.redis.scan_iter("alert:*:seen")]
+        """Let what was seen be forgotten, here and, by hand, in Redis, which has its own clock."""
+        self.clock.advance(SEEN_S)
+        async for key in self.redis.scan_iter("alert:*:seen"):
+            await self.redis.delete(key)
 
 
 @pytest.fixture
