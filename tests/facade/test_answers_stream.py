@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from kefu.gateway.facade import sse
+from kefu.gateway.facade import chat, sse
 from kefu.gateway.facade.callers import COOKIE
 from kefu.gateway.stream_limits import Limits
 from kefu.shifts.messages import Duty
@@ -41,6 +41,16 @@ async def test_what_was_not_streamed_comes_as_the_rest(house: House) -> None:
     peer = await house.answer_stream("s-1", "人工").end()
     assert "邮箱" in peer.text
     assert peer.types == ["message", "done"]
+
+
+async def test_behind_questions_that_hang_the_next_begins_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "BEGIN_AT_ONCE", 0)
+    monkeypatch.setattr(chat, "IN_ORDER_S", 0.01)
+    house.app = house.make_app()
+    peer = await house.answer_stream("s-1", "你好").end()
+    assert peer.types[-1] == "done"
 
 
 async def test_a_takeover_in_the_middle_cuts_the_answer_at_once(house: House) -> None:
