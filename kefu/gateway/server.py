@@ -19,6 +19,9 @@ from kefu.gateway.wire import is_news
 from protocol.limits import FRAME_BYTES
 
 GC_THRESHOLD: Final = 10_000  # frames are short-lived and rarely in cycles: look less often
+SPOKEN_WITHIN_S: Final = 2.0
+"""Who had connected before another took the seat has this long to say what for: they are let in,
+and sent on with all the others, instead of being turned away."""
 
 
 async def run(
@@ -107,18 +110,19 @@ class _Stopping:
                     continue
                 if each == signal.SIGHUP:
                     self._server.stop_listening()
-                self._begin(tasks)
+                self._begin(tasks, after_s=SPOKEN_WITHIN_S if each == signal.SIGHUP else 0.0)
 
     async def watch(self, tasks: TaskGroup, asked_to_stop: Callable[[], Awaitable[object]]) -> None:
         await asked_to_stop()
         self._begin(tasks)
 
-    def _begin(self, tasks: TaskGroup) -> None:
+    def _begin(self, tasks: TaskGroup, *, after_s: float = 0.0) -> None:
         if not self._has_begun:
             self._has_begun = True
-            tasks.start_soon(self._stop)
+            tasks.start_soon(self._stop, after_s)
 
-    async def _stop(self) -> None:
+    async def _stop(self, after_s: float) -> None:
+        await anyio.sleep(after_s)
         began = anyio.current_time()
         with anyio.move_on_after(self._within_s):
             await self._on_stop()

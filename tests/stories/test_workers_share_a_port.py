@@ -164,6 +164,9 @@ async def test_workers_that_die_again_and_again_end_it_all(stores: Stores, datab
     assert 6 <= len(killed) <= 12
 
 
+SLOW_TO_SPEAK_S = 0.3
+
+
 class Knocker:
     """Asks for a socket on a new connection again and again, and counts how that went: 426 is
     "come in, but by WebSocket"."""
@@ -179,6 +182,20 @@ class Knocker:
                 self.answers[str(answer.status_code)] += 1
             except httpx.TransportError as error:
                 self.answers[type(error).__name__] += 1
+
+    async def knock_and_ponder(self) -> None:
+        """Like `knock`, on a slow line: a while passes between the connection and the request."""
+        port = self._client.base_url.port
+        assert port is not None
+        while True:
+            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                await anyio.sleep(SLOW_TO_SPEAK_S)
+                try:
+                    await stream.send(b"GET /ws/chat HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                    answer = await stream.receive()
+                    self.answers[answer.split()[1].decode()] += 1
+                except (anyio.EndOfStream, anyio.BrokenResourceError) as error:
+                    self.answers[type(error).__name__] += 1
 
 
 async def test_all_workers_are_replaced_and_nobody_is_turned_away(
@@ -200,6 +217,8 @@ async def test_all_workers_are_replaced_and_nobody_is_turned_away(
             chat_id = await customer.start()
             said = await customer.say("升级前")
             tasks.start_soon(knocker.knock)
+            for _ in range(8):
+                tasks.start_soon(knocker.knock_and_ponder)
             server.process.send_signal(signal.SIGHUP)
             await until(lambda: "".join(server.said).count("worker_replaced") == 2, within_s=60)
             assert await code_of(customer) == 4012
