@@ -40,15 +40,16 @@ types: setup ## write the web's message types from protocol/
 
 bench: setup web ## every benchmark, about half an hour; make bench QUICK=--quick tries each
 	@for each in actors frames start "chat --peer --rounds 3 --window 8" chat "chat --half" \
-	  relay "relay --window 1" fanout connections cluster ai_sse handoff; do \
+	  relay "relay --window 1" fanout connections cluster ai_sse handoff recommend; do \
 	  echo "kefu: bench $$each ($$(date +%H:%M), load $$(cut -d' ' -f1 /proc/loadavg))"; \
 	  $(BIN)/python -m bench.$$each $(QUICK); \
 	done
 
 soak: setup ## kills, Redis faults, a million damaged frames, the simulation with 20,000 seeds; hours
-	@KEFU_KILLS=50 KEFU_MUTATED_FRAMES=1000000 KEFU_RACES=10000 $(BIN)/pytest --timeout 0 \
-	  tests/stories/test_kills_under_load.py tests/stories/test_mutated_frames.py \
-	  tests/conversations/test_accept_races.py
+	@KEFU_KILLS=50 KEFU_MUTATED_FRAMES=1000000 KEFU_RACES=10000 KEFU_HISTORIES=2000 \
+	  $(BIN)/pytest --timeout 0 tests/stories/test_kills_under_load.py \
+	  tests/stories/test_mutated_frames.py tests/conversations/test_accept_races.py \
+	  tests/recommendations/test_index.py
 	@KEFU_INSTANCE_KILLS=200 KEFU_PAUSES=30 KEFU_UPGRADES=10 KEFU_REDIS_FAULTS=100 \
 	  KEFU_POSTGRES_STOPS=20 $(BIN)/pytest --timeout 0 tests/cluster/processes
 	@KEFU_SIMULATION_SEEDS=20000 $(BIN)/pytest --timeout 0 $(AT_ONCE) tests/simulation

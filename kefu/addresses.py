@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from msgspec import Struct
 from starlette.applications import Starlette
@@ -14,25 +14,35 @@ from actors import Router
 from kefu import __version__
 from kefu.agents import routes as agent_routes
 from kefu.agents.accounts import Accounts
-from kefu.agents.guard import Guard
+from kefu.agents.guard import Guard, address_of
 from kefu.agents.presences import ActorPresences
 from kefu.agents.staff import ports as staff_ports
 from kefu.agents.staff import routes as staff_routes
 from kefu.agents.staff.own_account import OwnAccount
 from kefu.agents.staff.roster import Roster
 from kefu.agents.staff.teams import Teams
+from kefu.agents.tokens import NAMESPACE, AgentIdentity
 from kefu.audit import routes as audit_routes
 from kefu.audit.log import AuditLog
 from kefu.audit.messages import Act, By
+from kefu.bot.showcase import Showcase
+from kefu.catalogue import routes as catalogue_routes
+from kefu.catalogue.categories import Categories
+from kefu.catalogue.import_routes import PATH as PRODUCT_IMPORT
+from kefu.catalogue.import_routes import import_routes as product_import_routes
+from kefu.catalogue.imports import Imports
+from kefu.catalogue.ports import World as CatalogueWorld
+from kefu.catalogue.products import Products
 from kefu.cluster.cluster import Cluster
 from kefu.cluster.placement import SLOT_COUNT
 from kefu.conversations.figures.store import PostgresFigures
 from kefu.conversations.sessions.store import PostgresSessions
 from kefu.entropy import Entropy
+from kefu.errors import Problem
 from kefu.first_line import FirstLine, bot_card
 from kefu.gateway import chat_routes, health, operations, pages
 from kefu.gateway.body_limit import BodyLimit
-from kefu.gateway.door import Door
+from kefu.gateway.door import Door, token_of
 from kefu.gateway.drain import Drain
 from kefu.gateway.facade import routes as facade_routes
 from kefu.gateway.facade.about import shown_settings
@@ -47,14 +57,19 @@ from kefu.gateway.stream_limits import StreamLimits
 from kefu.knowledge import routes as knowledge_routes
 from kefu.membership import instance_name
 from kefu.notifications.pulse import Pulse
+from kefu.recommendations.opening import Recommending
+from kefu.recommendations.viewers import Callers, Shopper
 from kefu.settings import Settings
 from kefu.shifts import routes as shift_routes
 from kefu.storage.database import DatabasePool, transaction
 from kefu.storage.pings import ping_postgres, ping_redis
 from kefu.stores import Stores
 from protocol.accounts import Permission
+from protocol.catalogue import IMPORT_BYTES as PRODUCT_IMPORT_BYTES
+from protocol.codes import ErrorCode
 
 BODY_BYTES = 2 * 1024 * 1024
+LARGER_BODIES = {PRODUCT_IMPORT: PRODUCT_IMPORT_BYTES}
 
 
 class Behind(Struct, frozen=True, kw_only=True):
@@ -71,6 +86,9 @@ class Behind(Struct, frozen=True, kw_only=True):
     router: Router
     cluster: Cluster
     first_line: FirstLine
+    catalogue: CatalogueWorld
+    showcase: Showcase
+    recommending: Recommending
     entropy: Entropy
     pulse: Pulse
 
@@ -88,7 +106,7 @@ def make_asgi(behind: Behind) -> Starlette:
                 pulse=behind.pulse,
             ),
             Middleware(ShopPages, origins=settings.allowed_origins),
-            Middleware(BodyLimit, limit_bytes=BODY_BYTES),
+            Middleware(BodyLimit, limit_bytes=BODY_BYTES, larger=LARGER_BODIES),
         ],
     )
 
@@ -111,6 +129,8 @@ def _routes(behind: Behind) -> list[BaseRoute]:
         *chat_routes.routes(behind.backstage, behind.door),
         *facade_routes.routes(_facade(behind, guard, presences, state)),
         *knowledge_routes.routes(first_line.entries, first_line.library, reader, writer),
+        *_catalogue_routes(behind.catalogue, _acting(guard, "catalogue.write")),
+        *behind.recommending.routes(_shoppers(behind), behind.router.ref),
         *shift_routes.routes(first_line.rota, reader, writer),
         *agent_routes.sign_in_routes(behind.accounts),
         *agent_routes.own_routes(guard, OwnAccount(staff), presences),
@@ -125,6 +145,34 @@ def _routes(behind: Behind) -> list[BaseRoute]:
             is_demo=settings.demo,
         ),
     ]
+
+
+def _catalogue_routes(
+    world: CatalogueWorld, writer: Callable[[Request], Awaitable[By]]
+) -> list[BaseRoute]:
+    return [
+        *product_import_routes(Imports(world), writer),
+        *catalogue_routes.routes(Categories(world), Products(world), writer),
+    ]
+
+
+def _shoppers(behind: Behind) -> Callers:
+    """Who looks at products. A session's id is the `sub` of a guest, who may chat by it, too."""
+    prefix, per_minute = f"{behind.cluster.prefix}views:", behind.settings.bot.max_calls_per_address
+    rates = CallRates(behind.stores.redis, prefix, behind.backstage.clock, per_minute)
+
+    async def identify(token: str) -> Shopper:
+        identity = await behind.accounts.identify(token)
+        if isinstance(identity, AgentIdentity):
+            raise Problem(ErrorCode.FORBIDDEN, "What agents look at is not counted.")
+        return Shopper(identity.customer_id, identity.is_guest)
+
+    return Callers(
+        token_of=lambda request: token_of(request.scope),
+        identify=identify,
+        guest_of=lambda session_id: uuid5(NAMESPACE, f"guest:{session_id}"),
+        limit=lambda request, views: rates.check(address_of(request), views),
+    )
 
 
 def _facade(
@@ -147,6 +195,7 @@ def _facade(
         conversation_of=first_line.parts.contexts.known,
         condition=first_line.parts.condition,
         copilot=first_line.parts.copilot,
+        showcase=behind.showcase,
         bot=bot_card(bot),
         health=state,
         send_transcript=partial(_send_transcript, first_line),

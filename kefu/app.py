@@ -27,6 +27,10 @@ from kefu.agents.staff.roster import Roster
 from kefu.agents.staff.teams import known_teams
 from kefu.agents.tokens import Tokens
 from kefu.audit.log import AuditLog
+from kefu.bot.showcase import Showcase
+from kefu.catalogue.cards import PostgresCatalogue
+from kefu.catalogue.demo import load_demo as load_demo_catalogue
+from kefu.catalogue.ports import World as CatalogueWorld
 from kefu.clock import Clock, SystemClock
 from kefu.cluster.bridge import SEPARATOR
 from kefu.cluster.cluster import Cluster
@@ -52,9 +56,11 @@ from kefu.gateway.metrics import Metrics, Reading
 from kefu.gateway.ports import Backstage
 from kefu.gateway.sessions import close_session, watch_sessions
 from kefu.inhabitants import make_cleanup, make_router
-from kefu.membership import make_cluster
+from kefu.membership import make_cluster, make_recommending
 from kefu.notifications.alerts import Sources
 from kefu.notifications.pulse import Pulse
+from kefu.recommendations import messages as recommendations
+from kefu.recommendations import shards
 from kefu.settings import Settings
 from kefu.storage import migrate
 from kefu.storage.database import connected
@@ -168,6 +174,10 @@ async def _joined(
         on_commit=metrics.note_commit,
         on_doubt=cluster.slots.doubt,
     )
+    cards = PostgresCatalogue(stores.pool)
+    recommending = make_recommending(settings, stores, cluster, cards, clock, metrics)
+    showcase = Showcase(cards, recommending.answers)
+    bot = first_line.bot(showcase)
     world = conversation_ports.World(
         chats=chats,
         journal=journal,
@@ -175,7 +185,7 @@ async def _joined(
         clock=clock,
         entropy=entropy,
         epoch_of=cluster.slots.epoch_of,
-        bot=lambda: first_line.bot,
+        bot=lambda: bot,
         bot_party=replace(BOT, name=settings.bot.bot_name),
         rules=rules_of(settings.escalation),
         duty=first_line.rota.duty,
@@ -183,8 +193,9 @@ async def _joined(
         turns_per_minute_vip=settings.bot.bot_turns_per_minute_vip,
         pending_timeout_s=settings.escalation.pending_timeout_s,
         note_live=lambda chat: _note_live(chat, live, mirror),
+        find_product=cards.find,
     )
-    router = make_router(settings, world, stores, audit, hub, metrics, cluster)
+    router = make_router(settings, world, stores, audit, hub, metrics, cluster, recommending.shards)
     backstage = Backstage(
         hub=hub,
         ref=router.ref,
@@ -195,6 +206,7 @@ async def _joined(
         frame_burst=settings.max_frame_burst,
         known_teams=partial(known_teams, stores.pool),
         connection_id=lambda: f"{cluster.slots.me}{SEPARATOR}{entropy.uuid()}",
+        find_product=cards.find,
     )
     handshakes = Handshakes(settings.max_handshakes_per_s, clock, entropy)
     metrics.add_live(lambda: _readings(router, journal, cluster, handshakes))
@@ -208,6 +220,7 @@ async def _joined(
         on_signed_out=on_signed_out,
         on_changed=partial(_compare, router),
     )
+    catalogue = CatalogueWorld(stores.pool, clock, entropy, audit, settings.shop_currency)
     pulse = Pulse(clock)
     behind = Behind(
         settings=settings,
@@ -221,11 +234,16 @@ async def _joined(
         router=router,
         cluster=cluster,
         first_line=first_line,
+        catalogue=catalogue,
+        showcase=showcase,
+        recommending=recommending,
         entropy=entropy,
         pulse=pulse,
     )
     sources = Sources(partial(_count_online, router), pulse.error_rate, pulse.latency_s)
     await first_line.prepare(is_demo=settings.demo)
+    if settings.demo:
+        await load_demo_catalogue(catalogue)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(journal.run)
         tasks.start_soon(live.run)
@@ -242,6 +260,7 @@ async def _joined(
                 raise KefuError(NO_REDIS)
             tasks.start_soon(make_cleanup(settings, world, chats, hub, cluster, router).run)
             first_line.start(tasks, sources)
+            tasks.start_soon(recommending.run)
             await first_line.library.until_read(within_s=READ_WITHIN_S)
             yield App(make_asgi(behind), accounts, tokens, router, Roster(staff), drain, cluster)
         tasks.cancel_scope.cancel()
@@ -262,9 +281,12 @@ async def _count_online(router: Router) -> int:
 
 def _moved(router: Router, heads: Heads, slots: frozenset[int]) -> None:
     """Some slots have another owner: the queue, if it is here now, wakes and reads the store; who
-    is connected here says so to agents' actors that live elsewhere now."""
+    is connected here says so to agents' actors that live elsewhere now; shards of products wake."""
     if slot_of(dispatch.MAIN) in slots:
         router.ref(dispatch.KIND, dispatch.MAIN).tell(dispatch.Tick())
+    for shard in shards.KEYS:
+        if slot_of(shard) in slots:
+            router.ref(recommendations.KIND, shard).tell(recommendations.Tick())
     if slots:
         heads.look_now()
 

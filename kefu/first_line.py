@@ -17,6 +17,8 @@ from kefu.bot.factory import Options, Parts, has_provider, make_bot
 from kefu.bot.http import open_client
 from kefu.bot.messages import Bot
 from kefu.bot.options import CozeOptions, DashscopeOptions, Limits, OpenaiOptions
+from kefu.bot.shopping import ShoppingBot
+from kefu.bot.showcase import Showcase
 from kefu.clock import Clock
 from kefu.conversations.escalation import Rules
 from kefu.entropy import Entropy
@@ -57,9 +59,10 @@ class FirstLine(Struct, frozen=True):
     alert_options: AlertOptions
     knowledge: KnowledgeWorld
 
-    @property
-    def bot(self) -> Bot | None:
-        return self.parts.bot
+    def bot(self, showcase: Showcase) -> Bot | None:
+        """With something to show; None where people answer first."""
+        bot = self.parts.bot
+        return None if bot is None else ShoppingBot(bot, showcase)
 
     async def prepare(self, *, is_demo: bool) -> None:
         """Before anybody is served. Raises StoreUnavailable."""

@@ -29,6 +29,9 @@ from kefu.dispatch import messages as dispatch
 from kefu.gateway.hub import Hub
 from kefu.gateway.metrics import Metrics
 from kefu.membership import instance_of
+from kefu.recommendations import messages as recommendations
+from kefu.recommendations.actor import ShardActor
+from kefu.recommendations.actor import World as ShardWorld
 from kefu.settings import Settings
 from kefu.stores import Stores
 
@@ -43,6 +46,7 @@ def make_router(
     hub: Hub,
     metrics: Metrics,
     cluster: Cluster,
+    shards: ShardWorld,
 ) -> Router:
     """Not entered yet. Its actors live wherever the cluster says."""
     chats = PostgresChats(stores.pool)
@@ -83,6 +87,7 @@ def make_router(
         Kind(conversations.KIND, lambda key: ConversationActor(UUID(key), world)),
         Kind(agents.KIND, lambda key: AgentActor(UUID(key), desks)),
         Kind(dispatch.KIND, lambda _key: dispatch_actor.QueueActor(queue)),
+        Kind(recommendations.KIND, lambda key: ShardActor(int(key), shards)),
     )
     return Router(
         kinds,

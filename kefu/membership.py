@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kefu import __version__
 from kefu.agents import messages as agents
+from kefu.catalogue.messages import Catalogue
 from kefu.clock import Clock
 from kefu.cluster.bridge import SEPARATOR
 from kefu.cluster.cluster import Cluster
@@ -20,6 +21,10 @@ from kefu.delivery import Origin
 from kefu.dispatch import messages as dispatch
 from kefu.entropy import Entropy
 from kefu.gateway.hub import Hub
+from kefu.gateway.metrics import Metrics
+from kefu.recommendations import messages as recommendations
+from kefu.recommendations.opening import Around, Recommending
+from kefu.settings import Settings
 from kefu.stores import Stores
 from protocol.codes import ERRORS, ErrorCode
 from protocol.server import Error, Fault
@@ -28,6 +33,7 @@ KINDS: Final[dict[str, Any]] = {
     conversations.KIND: conversations.ConversationMessage,
     agents.KIND: agents.AgentMessage,
     dispatch.KIND: dispatch.QueueMessage,
+    recommendations.KIND: recommendations.ShardMessage,
 }
 RETRY_AFTER_S: Final = 1.0
 
@@ -78,6 +84,33 @@ async def make_cluster(
     cluster.slots.count_connections = lambda: len(hub)
     hub.on_topic = lambda topic, is_on: cluster.bridge.listening(topic, is_on=is_on)
     return cluster
+
+
+def make_recommending(
+    settings: Settings,
+    stores: Stores,
+    cluster: Cluster,
+    catalogue: Catalogue,
+    clock: Clock,
+    metrics: Metrics,
+) -> Recommending:
+    """Not running yet. Snapshots are in a folder of this database: of another they say nothing."""
+    chosen = settings.recommendations
+    directory = chosen.reco_dir or settings.data_dir / "recommendations"
+    return Recommending(
+        Around(
+            settings=chosen,
+            pool=stores.pool,
+            redis=stores.redis,
+            redis_url=stores.addresses.redis_url.reveal(),
+            prefix=cluster.prefix,
+            catalogue=catalogue,
+            clock=clock,
+            registry=metrics.registry,
+            folder=directory / cluster.prefix.strip("{}:").partition(":")[2],
+            machine=socket.gethostname(),
+        )
+    )
 
 
 async def directory_of(stores: Stores) -> RedisDirectory:

@@ -45,6 +45,7 @@ Permission = Literal[
     "customers.erase",
     "audit.read",
     "settings.write",
+    "catalogue.write",
     "ops.drain",
 ]
 
@@ -69,6 +70,7 @@ _ADMIN: Final[tuple[Permission, ...]] = (
     "customers.erase",
     "audit.read",
     "settings.write",
+    "catalogue.write",
     "ops.drain",
 )
 PERMISSIONS: Final[dict[Role, tuple[Permission, ...]]] = {

@@ -19,6 +19,8 @@ class ErrorCode(StrEnum):
     CHAT_NOT_FOUND = "CHAT_NOT_FOUND"
     ORDER_NOT_FOUND = "ORDER_NOT_FOUND"
     AGENT_NOT_FOUND = "AGENT_NOT_FOUND"
+    PRODUCT_NOT_FOUND = "PRODUCT_NOT_FOUND"
+    CATEGORY_NOT_FOUND = "CATEGORY_NOT_FOUND"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     CHAT_ENDED = "CHAT_ENDED"
@@ -29,6 +31,8 @@ class ErrorCode(StrEnum):
     AGENT_OFFLINE = "AGENT_OFFLINE"
     MANUAL_IN_PROGRESS = "MANUAL_IN_PROGRESS"
     INVALID_STATUS = "INVALID_STATUS"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    IN_USE = "IN_USE"
     TOO_LARGE = "TOO_LARGE"
     UNPROCESSABLE = "UNPROCESSABLE"
     RATE_LIMITED = "RATE_LIMITED"
@@ -56,6 +60,8 @@ ERRORS: Final[dict[ErrorCode, Explanation]] = {
     ErrorCode.CHAT_NOT_FOUND: Explanation(404, "There is no such chat."),
     ErrorCode.ORDER_NOT_FOUND: Explanation(404, "There is no such order."),
     ErrorCode.AGENT_NOT_FOUND: Explanation(404, "There is no such agent or team."),
+    ErrorCode.PRODUCT_NOT_FOUND: Explanation(404, "There is no such product."),
+    ErrorCode.CATEGORY_NOT_FOUND: Explanation(404, "There is no such category."),
     ErrorCode.NOT_FOUND: Explanation(404, "There is nothing at this address."),
     ErrorCode.METHOD_NOT_ALLOWED: Explanation(405, "This address does not take that method."),
     ErrorCode.CHAT_ENDED: Explanation(409, "This chat has ended."),
@@ -66,6 +72,8 @@ ERRORS: Final[dict[ErrorCode, Explanation]] = {
     ErrorCode.AGENT_OFFLINE: Explanation(409, "This agent is not signed in."),
     ErrorCode.MANUAL_IN_PROGRESS: Explanation(409, "A person is in charge of this chat."),
     ErrorCode.INVALID_STATUS: Explanation(409, "The chat's present state does not allow this."),
+    ErrorCode.ALREADY_EXISTS: Explanation(409, "There is one with this name already."),
+    ErrorCode.IN_USE: Explanation(409, "Something else still needs this."),
     ErrorCode.TOO_LARGE: Explanation(413, "This is larger than kefu accepts."),
     ErrorCode.UNPROCESSABLE: Explanation(422, "This breaks a rule of the data."),
     ErrorCode.RATE_LIMITED: Explanation(429, "Too much at once; please wait a moment."),

@@ -49,11 +49,12 @@ class Conversation(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True, omit_defaults=True):
-    """`status` is given when a human was called for."""
+    """`status` is given when a human was called for; `products` are the ids of those shown."""
 
     success: bool
     message: str
     status: SessionStatus | None = None
+    products: tuple[UUID, ...] = ()
 
 
 class BotCard(Struct, frozen=True):
@@ -106,6 +107,17 @@ class BotMessage(Struct, frozen=True, tag_field="type", tag="message", omit_defa
     content: str
     message_id: UUID
     timestamp: Seconds
+    session_name: str | None = None
+    chat_id: UUID | None = None
+
+
+class ProductShown(Struct, frozen=True, tag_field="type", tag="product", omit_defaults=True):
+    """A product that the bot shows behind its words: `content` is the product's id. On the stream
+    that asked it comes before `done`, by itself; elsewhere it is a message like any other."""
+
+    content: str
+    message_id: UUID | None = None
+    timestamp: Seconds | None = None
     session_name: str | None = None
     chat_id: UUID | None = None
 

@@ -19,7 +19,6 @@ TAGS: Final = 20
 ENTRIES: Final = 10_000
 IMPORT_BYTES: Final = 1024 * 1024
 IMPORT_ROWS: Final = 2000
-IMPORT_PROBLEMS: Final = 100
 
 Locale = Literal["zh-CN", "zh-TW", "en"]
 Confidence = Literal["sure", "perhaps", "none"]
@@ -91,27 +90,6 @@ class KnowledgeSearch(Struct, frozen=True):
 
     confidence: Confidence
     hits: tuple[KnowledgeHit, ...]
-
-
-class ImportProblem(Struct, frozen=True):
-    """`line` is the line of a CSV file, or which entry of a JSON list; the first is 1."""
-
-    line: int
-    message: str
-
-
-class ImportResult(Struct, frozen=True):
-    """What an import did or, with `dry_run`, would do. Rows with a problem are left out, all others
-    are written together or not at all. At most 100 problems are named; `problem_count` counts all.
-    """
-
-    dry_run: bool
-    rows: int
-    created: int
-    changed: int
-    unchanged: int
-    problem_count: int
-    problems: tuple[ImportProblem, ...]
 
 
 class UnansweredQuestion(Struct, frozen=True):

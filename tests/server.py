@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -81,11 +82,18 @@ class Server:
 async def running(
     variables: Mapping[str, str], *, port: int = 0, arguments: tuple[str, ...] = ()
 ) -> AsyncIterator[Server]:
-    """`kefu serve`, ready to be used; killed at the end if it still runs."""
+    """`kefu serve`, ready to be used; killed at the end if it still runs. It finds no snapshots."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("KEFU_") and k not in ALIASES}
+    snapshots = tempfile.TemporaryDirectory(prefix="kefu-tests-")
     process = await anyio.open_process(
         [sys.executable, "-m", "kefu", "serve", "--port", str(port), *arguments],
-        env={**clean, "PYTHONPATH": str(ROOT), **HUMANS_ONLY, **variables},
+        env={
+            **clean,
+            "PYTHONPATH": str(ROOT),
+            "KEFU_RECO_DIR": snapshots.name,
+            **HUMANS_ONLY,
+            **variables,
+        },
         cwd=ROOT,
         stderr=subprocess.STDOUT,
     )
@@ -100,6 +108,7 @@ async def running(
             if process.returncode is None:
                 process.kill()
             await process.aclose()
+        snapshots.cleanup()
 
 
 async def _listen(

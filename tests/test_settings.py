@@ -108,7 +108,8 @@ def a_value_of(name: str) -> str:
         case _, takes if takes.startswith("a number from "):
             return takes.rpartition(" ")[2]
         case _, takes if " or " in takes:
-            return takes.partition(" or ")[0]
+            first, _, last = takes.partition(" or ")
+            return last if first == FIELDS[name].default else first
         case _ if name.endswith(("_url", "_base")):
             return "https://there.example/hook"
     return LONG_SECRET

@@ -4,7 +4,7 @@ The bot never raises for a provider that is down, slow, lying or cut short: that
 """
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from msgspec import Struct
 from kefu.knowledge.messages import Source
 
 Outcome = Literal["answered", "unknown", "stood_in", "failed"]
+PRODUCTS_MOST: Final = 3
 
 
 class Said(Struct, frozen=True):
@@ -26,7 +27,8 @@ class Question(Struct, frozen=True):
     """`text` is what is to be answered now; `earlier` does not hold it, the oldest comes first.
 
     `session` is the customer's name with the provider, which keeps customers apart by it: the
-    `sub` of their token or the facade's session name. `turn_id` names the turn in logs.
+    `sub` of their token or the facade's session name. `turn_id` names the turn in logs. `viewer`
+    is the customer under whose id their views of products are counted.
     """
 
     turn_id: UUID
@@ -34,6 +36,7 @@ class Question(Struct, frozen=True):
     text: str
     earlier: tuple[Said, ...] = ()
     locale: str | None = None
+    viewer: UUID | None = None
 
 
 class Answer(Struct, frozen=True):
@@ -46,13 +49,15 @@ class Answer(Struct, frozen=True):
 
     All but the first count as failures for the escalation rules. What was given to `say` before is
     the beginning of `text`, unless the outcome is "failed". `is_cut`: the provider broke off in the
-    middle, and the text ends there. `sources` are for agents.
+    middle, and the text ends there. `sources` are for agents. `products` are shown as cards behind
+    the text, at most PRODUCTS_MOST of them, and none behind kefu's own sentence.
     """
 
     text: str
     outcome: Outcome
     sources: tuple[Source, ...] = ()
     is_cut: bool = False
+    products: tuple[UUID, ...] = ()
 
 
 class Bot(Protocol):

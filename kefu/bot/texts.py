@@ -56,6 +56,18 @@ TAKEN_LEAVE: Final[Texts] = {
     "en": "Thank you for getting in touch. Goodbye!",
 }
 
+FOUND: Final[Texts] = {
+    "zh-CN": "为您找到了这些商品：{names}。",
+    "zh-TW": "為您找到了這些商品：{names}。",
+    "en": "Here is what I found for you: {names}.",
+}
+MAY_LIKE: Final[Texts] = {
+    "zh-CN": "这些商品您可能会喜欢：{names}。",
+    "zh-TW": "這些商品您可能會喜歡：{names}。",
+    "en": "You may like these: {names}.",
+}
+BETWEEN: Final[Texts] = {"zh-CN": "、", "zh-TW": "､", "en": ", "}
+
 
 # What the bot says where it has no answer.
 WITHOUT_ANSWER: Final = frozenset(

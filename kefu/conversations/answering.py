@@ -18,6 +18,7 @@ from kefu.conversations import texts
 from kefu.conversations.chat import Chat
 from kefu.conversations.messages import BotAnswered, BotSpoke
 from kefu.conversations.ports import World
+from kefu.conversations.wording import Wording, wording_of
 from kefu.storage.errors import StoreUnavailable
 from protocol.server import Message, SenderType
 
@@ -115,24 +116,21 @@ class Answering:
             )
         except StoreUnavailable:
             found = []
+        wording = await wording_of(found, self._world.find_product)
         asked = {m.seq for m in found if m.seq > chat.answered_seq and m.sender_type == "customer"}
-        text = "\n".join(_words(m) for m in found if m.seq in asked)
+        text = "\n".join(wording.words(m) for m in found if m.seq in asked)
         return Question(
             turn_id=turn.id,
             session=chat.customer.sub,
             text=text[-IN_ONE_QUESTION:],
             earlier=tuple(
-                _said(m) for m in found if m.seq not in asked and m.sender_type in SPEAKERS
+                _said(m, wording) for m in found if m.seq not in asked and m.sender_type in SPEAKERS
             ),
             locale=chat.customer.locale,
+            viewer=chat.customer.id,
         )
 
 
-def _said(message: Message) -> Said:
+def _said(message: Message, wording: Wording) -> Said:
     by: Any = SPEAKERS[message.sender_type]
-    return Said(by, _words(message), message.timestamp.timestamp())
-
-
-def _words(message: Message) -> str:
-    """A picture cannot be read; that there was one can."""
-    return message.content if message.message_type != "image" else "[image]"
+    return Said(by, wording.words(message), message.timestamp.timestamp())

@@ -28,7 +28,7 @@ from kefu.conversations.events import (
     ReturnedToBot,
     Spoken,
 )
-from kefu.conversations.messages import answer_key
+from kefu.conversations.messages import answer_key, card_key
 from kefu.conversations.parties import SYSTEM
 from kefu.conversations.refusals import BOT_IS_SILENT, NOT_FOUND, NOT_WAITING, Decision
 
@@ -87,7 +87,24 @@ def _answer(chat: Chat, command: AnswerCustomer) -> Decision:
         at=command.at,
         sources=command.sources,
     )
-    return (apology if command.is_apology else spoken, answered)
+    if command.is_apology:
+        return (apology, answered)
+    return (spoken, *_cards(command, spoken), answered)
+
+
+def _cards(command: AnswerCustomer, spoken: Spoken) -> list[Spoken]:
+    """Right behind the words, each with a place and a key of its own."""
+    return [
+        replace(
+            spoken,
+            seq=spoken.seq + number,
+            message_id=card.message_id,
+            content=str(card.product_id),
+            message_type="product",
+            client_message_id=card_key(command.answers_seq, number),
+        )
+        for number, card in enumerate(command.cards, start=1)
+    ]
 
 
 def _call_human(chat: Chat, command: CallHuman) -> Decision:

@@ -9,10 +9,11 @@ import logging
 import re
 from typing import Final
 
+from kefu.bot.messages import PRODUCTS_MOST, Answer
 from kefu.conversations import commands, messages, texts
 from kefu.conversations.bot_phase import may_leave_email
 from kefu.conversations.chat import Chat
-from kefu.conversations.commands import Notice, Refusal
+from kefu.conversations.commands import Notice, ProductCard, Refusal
 from kefu.conversations.escalation import Escalation
 from kefu.conversations.parties import SYSTEM, Party
 from kefu.conversations.ports import World
@@ -46,7 +47,8 @@ class Calling:
             return self._note_email(step, chat, left.group())
         if chat.phase != "bot_active":
             return None
-        escalation = self._recommended(chat, message.content)
+        text = message.content if message.message_type == "text" else ""
+        escalation = self._recommended(chat, text)
         return self._call(step, SYSTEM, escalation) if escalation else None
 
     def answered(self, step: Step, message: messages.BotAnswered) -> Refusal | None:
@@ -62,6 +64,7 @@ class Calling:
             at=self._now(),
             is_apology=answer.outcome == "failed",
             sources=answer.sources,
+            cards=self._cards(answer),
         )
         refusal = step.apply(command)
         chat = step.chat
@@ -123,6 +126,10 @@ class Calling:
 
     def _duty(self, chat: Chat | None) -> Duty:
         return self._world.duty(self._world.clock.now(), chat.team_id if chat else None)
+
+    def _cards(self, answer: Answer) -> tuple[ProductCard, ...]:
+        shown = answer.products[:PRODUCTS_MOST]
+        return tuple(ProductCard(self._world.entropy.uuid(), product) for product in shown)
 
     def _notice(self, content: str) -> Notice:
         return Notice(self._world.entropy.uuid(), content)

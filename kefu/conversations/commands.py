@@ -70,10 +70,17 @@ class LeaveEmail(Struct, frozen=True):
     notice: Notice
 
 
+class ProductCard(Struct, frozen=True):
+    """A product that is shown behind an answer, as a message of its own."""
+
+    message_id: UUID
+    product_id: UUID
+
+
 class AnswerCustomer(Struct, frozen=True):
     """The bot's answer to all the customer had said up to `answers_seq`.
 
-    `is_apology`: it is kefu's own sentence, because the bot had none.
+    `is_apology`: it is kefu's own sentence, because the bot had none; no cards go with it.
     """
 
     by: Party
@@ -85,6 +92,7 @@ class AnswerCustomer(Struct, frozen=True):
     at: float
     is_apology: bool = False
     sources: tuple[Source, ...] = ()
+    cards: tuple[ProductCard, ...] = ()
 
 
 class ReturnToBot(Struct, frozen=True):

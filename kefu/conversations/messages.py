@@ -60,11 +60,22 @@ __all__ = [
 KIND = "conversation"
 Outcome = ChatState | Refusal
 _ANSWER_KEY: Final = "answers-"
+_CARD: Final = "-card-"
 
 
 def answer_key(seq: int) -> str:
     """The client_message_id of the bot's answer to all the customer said up to `seq`."""
     return f"{_ANSWER_KEY}{seq}"
+
+
+def card_key(seq: int, number: int) -> str:
+    """The client_message_id of a product card behind that answer; the first is number 1."""
+    return f"{answer_key(seq)}{_CARD}{number}"
+
+
+def is_card_of(answer: str | None, client_message_id: str | None) -> bool:
+    """Whether it is the key of a card behind the answer with that key."""
+    return bool(answer and client_message_id and client_message_id.startswith(f"{answer}{_CARD}"))
 
 
 def answered_seq(client_message_id: str | None) -> int | None:

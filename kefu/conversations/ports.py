@@ -1,6 +1,6 @@
 """What a conversation needs of the world. The real thing is in store.py and storage/journal.py."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from kefu.bot.messages import Bot
+from kefu.catalogue.messages import Card
 from kefu.clock import Clock
 from kefu.conversations.chat import Chat
 from kefu.conversations.escalation import Rules
@@ -20,6 +21,12 @@ from kefu.storage.rows import Entry
 from protocol.server import Message
 
 ALWAYS: Final = Duty(is_open=True)
+FindProduct = Callable[[UUID], Awaitable[Card | None]]
+"""As `Catalogue.find`."""
+
+
+async def nothing_sold(_product_id: UUID) -> None:
+    """Of a shop without a catalogue."""
 
 
 class StoredChat(Struct, frozen=True):
@@ -89,5 +96,7 @@ class World(Struct, frozen=True):
     turns_per_minute: int = 20
     turns_per_minute_vip: int = 100
     pending_timeout_s: float = 600.0
+    find_product: FindProduct = nothing_sold
+    """For whoever reads a product's card as words."""
     note_live: Callable[[Chat], None] = lambda _chat: None
     """Told of every durable change; see live.py."""

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from kefu.agents import messages as agents
 from kefu.agents.tokens import AgentIdentity
 from kefu.conversations import messages as conversations
@@ -16,6 +18,7 @@ from kefu.dispatch import messages as dispatch
 from kefu.errors import Problem
 from kefu.gateway.connection import Connection
 from kefu.gateway.ports import Backstage
+from kefu.gateway.product_sends import checked
 from kefu.gateway.supervision import Supervision
 from protocol import agent as frames
 from protocol import customer as shared
@@ -193,18 +196,24 @@ class AgentRole:
         """The frames of every second: at once when we know whose chat it is, as we mostly do."""
         chat_id = asked.payload.chat_id or self._only_chat()
         owner = self._owner_by_chat.get(chat_id)
-        if owner is None:
-            return self._in_unknown_chat(connection, asked, chat_id)
+        if owner is None or _is_card(asked):
+            return self._look_first(connection, asked, chat_id)
         self._pass_on(connection, asked, chat_id, owner)
         return None
 
-    async def _in_unknown_chat(
+    async def _look_first(
         self,
         connection: Connection,
         asked: shared.SendMessage | shared.Typing | shared.MarkRead,
         chat_id: UUID,
     ) -> None:
-        self._pass_on(connection, asked, chat_id, await self._owner(chat_id))
+        """For whose chat it is, and for the product; what is said behind it stays behind it."""
+        owner = await self._owner(chat_id)
+        if isinstance(asked, shared.SendMessage) and _is_card(asked):
+            own_id = self._identity.agent_id
+            sent = await checked(self._backstage, asked.payload, sender=own_id, customer=owner)
+            asked = replace(asked, payload=sent)
+        self._pass_on(connection, asked, chat_id, owner)
 
     def _pass_on(
         self,
@@ -360,3 +369,7 @@ class AgentRole:
 
     def _queue(self) -> Any:
         return self._backstage.ref(dispatch.KIND, dispatch.MAIN)
+
+
+def _is_card(asked: shared.SendMessage | shared.Typing | shared.MarkRead) -> bool:
+    return isinstance(asked, shared.SendMessage) and asked.payload.message_type == "product"

@@ -12,6 +12,7 @@ from kefu.conversations import messages as conversations
 from kefu.delivery import Origin, customer_topic
 from kefu.gateway.connection import Connection
 from kefu.gateway.ports import Backstage
+from kefu.gateway.product_sends import checked
 from protocol import customer as frames
 from protocol.server import ChatState, ChatStatus, Pong, ToWorkbench
 from protocol.wire import Rejection, from_customer
@@ -100,6 +101,8 @@ class CustomerRole:
         assert not isinstance(asked, frames.Resume), "the connection sees to that"
         origin = connection.origin(asked.id)
         match asked:
+            case frames.SendMessage(payload=sent) if sent.message_type == "product":
+                return self._send_card(connection, sent, asked.id)
             case frames.SendMessage(payload=sent):
                 connection.tell(self._ref, self._message(origin, sent), asked.id)
                 return None
@@ -117,6 +120,14 @@ class CustomerRole:
                 return None
             case _:
                 return self._ask(connection, self._request(origin, asked))
+
+    async def _send_card(
+        self, connection: Connection, sent: frames.OutgoingMessage, frame_id: str | None
+    ) -> None:
+        """What is said behind it waits until the product is looked up, and stays behind it."""
+        own_id = self._identity.customer_id
+        sent = await checked(self._backstage, sent, sender=own_id, customer=own_id)
+        connection.tell(self._ref, self._message(connection.origin(frame_id), sent), frame_id)
 
     async def _ask(self, connection: Connection, request: Any) -> None:
         await connection.ask(self._ref, request)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from actors import Ref
 from kefu.clock import Clock
-from kefu.conversations.ports import Chats
+from kefu.conversations.ports import Chats, FindProduct, nothing_sold
 from kefu.gateway.hub import Hub
 from kefu.gateway.metrics import Metrics
 
@@ -32,7 +32,8 @@ class ChatReader(Chats, Protocol):
 class Backstage(Struct, frozen=True):
     """`ref(kind, key)` addresses any actor, `known_teams` reads the ids of all teams.
 
-    `connection_id()` makes a new one that says which instance it is on.
+    `connection_id()` makes a new one that says which instance it is on; `find_product` says what
+    the card of a product shows.
     """
 
     hub: Hub
@@ -44,3 +45,4 @@ class Backstage(Struct, frozen=True):
     frame_burst: float
     known_teams: Callable[[], Awaitable[frozenset[UUID]]]
     connection_id: Callable[[], str]
+    find_product: FindProduct = nothing_sold

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
+from kefu.bodies import failure_of
 from kefu.errors import Problem
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ErrorCode
@@ -27,27 +28,8 @@ _BY_STATUS: Final = {
 }
 
 
-class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`detail` repeats the code for clients of the old service; `error` is for people."""
-
-    success: bool
-    code: ErrorCode
-    detail: ErrorCode
-    error: str
-    retry_after_s: float | None = None
-    fields: dict[str, str] = {}
-
-
 def body_of(problem: Problem) -> bytes:
-    failure = Failure(
-        success=False,
-        code=problem.code,
-        detail=problem.code,
-        error=problem.message,
-        retry_after_s=problem.retry_after_s,
-        fields=dict(problem.fields),
-    )
-    return msgspec.json.encode(failure)
+    return msgspec.json.encode(failure_of(problem))
 
 
 def headers_of(problem: Problem) -> list[tuple[bytes, bytes]]:

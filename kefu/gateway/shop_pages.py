@@ -1,4 +1,4 @@
-"""What the pages of allowed shops may ask from a browser: the chat, and nothing else of kefu.
+"""What the pages of allowed shops may ask from a browser: the chat and what is for sale, no more.
 
 A browser lets a page of another site read an answer only where the answer names that site. Nothing
 here depends on cookies, so none are ever allowed to come along.
@@ -18,6 +18,10 @@ OPEN: Final = (
         "/api/manual/",
         "/api/sessions/",
         "/api/health",
+        "/api/products",
+        "/api/categories",
+        "/api/views",
+        "/api/recommendations/",
     ),
     "/ws",
 )

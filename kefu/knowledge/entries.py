@@ -21,13 +21,11 @@ from kefu.knowledge import store
 from kefu.knowledge.intake import Intake, Row, identities
 from kefu.storage.database import Connection, DatabasePool, connected, transaction
 from protocol.codes import ErrorCode
+from protocol.imports import IMPORT_PROBLEMS, ImportProblem, ImportResult
 from protocol.knowledge import (
     ENTRIES,
-    IMPORT_PROBLEMS,
     AnswerUnanswered,
     EntryPage,
-    ImportProblem,
-    ImportResult,
     KnowledgeEntry,
     NewEntry,
     UnansweredPage,

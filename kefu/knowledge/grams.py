@@ -10,7 +10,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import Final
 
-from kefu.knowledge.folding import folded
+from kefu.folding import folded
 
 READ_CHARS: Final = 200
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+")

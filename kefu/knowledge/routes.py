@@ -1,7 +1,6 @@
 """The knowledge over HTTP: searched by agents, written by administrators."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from typing import Final, TypeAlias, TypeVar, get_args
 from uuid import UUID
 
@@ -12,7 +11,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kefu.audit.messages import By
-from kefu.bodies import Read, answer, read_body, read_number
+from kefu.bodies import (
+    Read,
+    answer,
+    read_body,
+    read_bytes,
+    read_flag,
+    read_number,
+    read_words,
+)
 from kefu.errors import Problem
 from kefu.knowledge.entries import Entries
 from kefu.knowledge.intake import read_file
@@ -31,8 +38,6 @@ from protocol.knowledge import (
 
 PAGE_LIMIT: Final = 200
 SEARCH_LIMIT: Final = 10
-WORDS_CHARS: Final = 200
-FILE_TIMEOUT_S: Final = 60.0
 ENTRY_BYTES: Final = 64 * 1024
 B = TypeVar("B")
 _LOCALES: Final[tuple[str, ...]] = get_args(Locale)
@@ -58,7 +63,7 @@ def routes(
 def _search(library: Library, require_reader: Require) -> Callable[[Request], Awaitable[Response]]:
     async def search(request: Request) -> Response:
         await require_reader(request)
-        text, locale = _words(request), _locale(request)
+        text, locale = read_words(request), _locale(request)
         limit = read_number(request, "limit", default=5, least=1, most=SEARCH_LIMIT)
         if text is None:
             raise Problem(ErrorCode.INVALID_MESSAGE, "Say in q what is looked for.")
@@ -77,7 +82,7 @@ def _entry_routes(
     async def page(request: Request) -> Response:
         await require_reader(request)
         offset, limit = _place(request, ENTRIES)
-        words, locale = _words(request), _locale(request)
+        words, locale = read_words(request), _locale(request)
         return answer(await entries.page(words=words, locale=locale, offset=offset, limit=limit))
 
     async def create(request: Request) -> Response:
@@ -103,8 +108,8 @@ def _entry_routes(
 
     async def take_in(request: Request) -> Response:
         by = await require_writer(request)
-        is_dry = _flag(request, "dry_run")
-        file = await _file(request)
+        is_dry = bool(read_flag(request, "dry_run"))
+        file = await read_bytes(request, limit_bytes=IMPORT_BYTES)
         content_type = request.headers.get("content-type", "")
         intake = await anyio.to_thread.run_sync(read_file, file, content_type)
         return answer(await entries.take_in(by, intake, is_dry=is_dry))
@@ -149,21 +154,6 @@ def _unanswered_routes(entries: Entries, require_writer: RequireWriter) -> list[
     ]
 
 
-async def _file(request: Request) -> bytes:
-    """The whole body. Raises `Problem`: TOO_LARGE, INVALID_MESSAGE when it takes too long."""
-    raw = bytearray()
-    try:
-        with anyio.fail_after(FILE_TIMEOUT_S):
-            async with aclosing(request.stream()) as chunks:
-                async for chunk in chunks:
-                    raw += chunk
-                    if len(raw) > IMPORT_BYTES:
-                        raise Problem(ErrorCode.TOO_LARGE)
-    except TimeoutError:
-        raise Problem(ErrorCode.INVALID_MESSAGE, "The body took too long to arrive.") from None
-    return bytes(raw)
-
-
 def _id(request: Request) -> UUID:
     id: UUID = request.path_params["id"]
     return id
@@ -174,22 +164,8 @@ def _place(request: Request, most: int) -> tuple[int, int]:
     return offset, read_number(request, "limit", default=50, least=1, most=PAGE_LIMIT)
 
 
-def _words(request: Request) -> str | None:
-    text = request.query_params.get("q", "").strip()
-    if len(text) > WORDS_CHARS or "\0" in text:
-        raise Problem(ErrorCode.INVALID_MESSAGE, f"q has at most {WORDS_CHARS} characters.")
-    return text or None
-
-
 def _locale(request: Request) -> str | None:
     locale = request.query_params.get("locale")
     if locale is not None and locale not in _LOCALES:
         raise Problem(ErrorCode.INVALID_MESSAGE, f"locale is one of {', '.join(_LOCALES)}.")
     return locale
-
-
-def _flag(request: Request, name: str) -> bool:
-    text = request.query_params.get(name, "false")
-    if text not in ("true", "false"):
-        raise Problem(ErrorCode.INVALID_MESSAGE, f"{name} is true or false.")
-    return text == "true"

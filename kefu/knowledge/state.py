@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kefu.knowledge.folding import is_traditional
+from kefu.folding import is_traditional
 from kefu.knowledge.messages import Confidence, Found, Hit
 from protocol.knowledge import Locale
 

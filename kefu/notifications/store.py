@@ -269,7 +269,9 @@ async def occasion(connection: Connection, chat_id: UUID, log_id: int) -> Occasi
 
 
 TRANSCRIPT: Final = """
-SELECT sender_type, sender_name, content, created_at AS at FROM chat_messages
+SELECT sender_type, sender_name, created_at AS at,
+       CASE message_type WHEN 'product' THEN '[product]' ELSE content END AS content
+FROM chat_messages
 WHERE chat_id = $1 AND seq <= $2
 ORDER BY seq DESC LIMIT $3
 """

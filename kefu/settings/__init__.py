@@ -11,6 +11,7 @@ from kefu.settings.files import SettingsError
 from kefu.settings.names import ALIASES, FIELDS, GROUPS, meaning, variable
 from kefu.settings.notifications import NotificationSettings
 from kefu.settings.read import Entry, Explanation, explain, load
+from kefu.settings.recommendations import RecommendationSettings
 from kefu.settings.rules import MIN_SECRET_BYTES
 from kefu.settings.server import Settings
 from kefu.settings.shifts import ShiftSettings
@@ -25,6 +26,7 @@ __all__ = [
     "EscalationSettings",
     "Explanation",
     "NotificationSettings",
+    "RecommendationSettings",
     "Settings",
     "SettingsError",
     "ShiftSettings",

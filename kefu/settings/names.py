@@ -9,6 +9,7 @@ from msgspec.structs import FieldInfo
 from kefu.settings.bot import BotSettings
 from kefu.settings.escalation import EscalationSettings
 from kefu.settings.notifications import NotificationSettings
+from kefu.settings.recommendations import RecommendationSettings
 from kefu.settings.server import Settings
 from kefu.settings.shifts import ShiftSettings
 
@@ -17,6 +18,7 @@ GROUPS: Final[dict[str, type[Struct]]] = {
     "escalation": EscalationSettings,
     "shifts": ShiftSettings,
     "notifications": NotificationSettings,
+    "recommendations": RecommendationSettings,
 }
 
 _SERVER_ALIASES: Final = {

@@ -9,6 +9,7 @@ from kefu.secret import Secret, SecretUrl
 from kefu.settings.bot import BotSettings
 from kefu.settings.escalation import EscalationSettings
 from kefu.settings.notifications import NotificationSettings
+from kefu.settings.recommendations import RecommendationSettings
 from kefu.settings.shifts import ShiftSettings
 
 _Name = Annotated[str, Meta(max_length=255)]
@@ -21,6 +22,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     escalation: EscalationSettings = EscalationSettings()
     shifts: ShiftSettings = ShiftSettings()
     notifications: NotificationSettings = NotificationSettings()
+    recommendations: RecommendationSettings = RecommendationSettings()
 
     host: Annotated[
         str,
@@ -159,6 +161,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(ge=60, le=31_536_000, description="Seconds a silent session stays in Redis."),
     ] = 86_400
+    shop_currency: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Z]{3}\Z",
+            description="The currency of products that name none, as CNY, TWD or USD.",
+        ),
+    ] = "CNY"
     demo: Annotated[bool, Meta(description="Whether to load the demo shop and its page.")] = False
 
     log_level: Annotated[

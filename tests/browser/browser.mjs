@@ -33,6 +33,8 @@ export async function run(story) {
 
 class Stage {
   url = process.env.KEFU_URL
+  /** The token of one customer of the shop. */
+  customer = process.env.KEFU_CUSTOMER
   links = JSON.parse(process.env.KEFU_LINKS ?? '[]')
   complaints = []
   pages = []

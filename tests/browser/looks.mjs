@@ -4,7 +4,8 @@ import { DESKTOP, expect, PHONE, run } from './browser.mjs'
 const PAGES = {
   customer: { path: '/', ready: '.welcome .solid:enabled' },
   signin: { path: '/agent', ready: '.card' },
-  demo: { path: '/demo', ready: '.launcher' },
+  demo: { path: '/demo', ready: '.shelf' },
+  product: { path: '/demo#/product/d0000000-0000-4000-8000-000000000001', ready: '.price' },
 }
 const LOOKS = [
   { locale: 'zh-CN', viewport: PHONE, colorScheme: 'light', name: 'zh-CN-phone' },

@@ -48,6 +48,7 @@ async def tell(story: str, people: People, *agents: str) -> None:
                 **os.environ,
                 "KEFU_URL": people.server.url,
                 "KEFU_LINKS": json.dumps(links),
+                "KEFU_CUSTOMER": people.customer(),
                 "KEFU_CHROMIUM": CHROMIUM,
             },
             check=False,
@@ -98,6 +99,12 @@ async def test_the_bot_answers_first_and_a_person_takes_over_and_gives_back(
         await until(lambda: "SemanticEngine" in "".join(server.said), within_s=KNOWLEDGE_WITHIN_S)
         async with people_of(server, database) as people:
             await tell("bot", people, "zhang", "li")
+
+
+async def test_an_agent_sees_what_a_customer_looked_at_and_shows_a_product(
+    own_people: People,
+) -> None:
+    await tell("products", own_people, "zhang")
 
 
 async def test_everything_can_be_done_from_the_keyboard(own_people: People) -> None:

@@ -18,6 +18,7 @@ from kefu.conversations.commands import (
     LeaveEmail,
     Notice,
     Open,
+    ProductCard,
     Rate,
     Refusal,
     Release,
@@ -61,10 +62,21 @@ def say(by: Party, content: str = "在吗", *, is_bot_ready: bool = True) -> Spe
     return Speak(UUID(int=500), by, content, NOON, is_bot_ready)
 
 
-def answer(answers_seq: int, *, is_failure: bool = False) -> AnswerCustomer:
+def answer(answers_seq: int, *, is_failure: bool = False, card_count: int = 0) -> AnswerCustomer:
     """By the bot, to all that was said up to there."""
+    cards = tuple(ProductCard(UUID(int=610 + n), UUID(int=620 + n)) for n in range(card_count))
     outcome: Outcome = "failed" if is_failure else "answered"
-    return AnswerCustomer(BOT, UUID(int=600), answers_seq, "有的", outcome, is_failure, NOON)
+    return AnswerCustomer(
+        BOT,
+        UUID(int=600),
+        answers_seq,
+        "有的",
+        outcome,
+        is_failure,
+        NOON,
+        is_apology=is_failure,
+        cards=cards,
+    )
 
 
 def ask_after_hours(by: Party = OWNER, reason: str = "manual") -> AskAfterHours:

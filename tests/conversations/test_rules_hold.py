@@ -100,19 +100,19 @@ class Chats(RuleBasedStateMachine):
         if by.kind == "agent":
             assert was_said == bool(before and before.agent and before.agent.id == by.id)
 
-    @rule(behind=st.integers(0, 2), is_failure=st.booleans())
-    def answer(self, behind: int, is_failure: bool) -> None:
-        """Only while the bot is in charge, and to no question twice."""
-        before = self.chat
+    @rule(behind=st.integers(0, 2), is_failure=st.booleans(), card_count=st.integers(0, 3))
+    def answer(self, behind: int, is_failure: bool, card_count: int) -> None:
+        """Only while the bot is in charge, and to no question twice; with cards, or an apology."""
+        before, said_before = self.chat, self.spoken_count
         seq = max(1, before.asked_seq - behind) if before is not None else 1
-        self.attempt(cast.answer(seq, is_failure=is_failure))
-        was_said = self.chat is not before
-        if was_said:
-            assert before is not None
-            assert before.phase == "bot_active"
-            assert before.answered_seq < seq
-        self.attempt(cast.answer(seq))
-        assert self.chat is None or not was_said or self.chat.answered_seq == seq
+        self.attempt(cast.answer(seq, is_failure=is_failure, card_count=card_count))
+        after = self.chat
+        if after is not before:
+            assert (before.phase, before.answered_seq < seq) == ("bot_active", True)
+            assert after.answered_seq == seq
+            assert self.spoken_count == said_before + 1 + (0 if is_failure else card_count)
+            self.attempt(cast.answer(seq, card_count=card_count))
+            assert self.chat is after
 
     @rule(by=ANYBODY, reason=st.sampled_from(["manual", "keyword"]))
     def ask_for_a_human_after_hours(self, by: Party, reason: str) -> None:

@@ -27,6 +27,7 @@ from kefu.agents.presences import ActorPresences
 from kefu.bot.copilot import Suggestion
 from kefu.bot.health import BotHealth, TokenCache
 from kefu.bot.messages import Said
+from kefu.bot.showcase import Showcase
 from kefu.bot.summary import Occasion, Remark
 from kefu.cluster.placement import SLOT_COUNT
 from kefu.cluster.store import claim
@@ -60,6 +61,7 @@ from protocol.facade import BotCard
 from tests.agents.office import Office
 from tests.facade.peer import Peer
 from tests.fakes.bot import ScriptedBot
+from tests.fakes.products import FakeCatalogue, FakeRecommender
 
 GAP_S = 0.01
 CARD = BotCard("小福", "店铺助手", "https://shop.example/bot.png", "您好！")
@@ -152,6 +154,7 @@ class House:
         self.bot.gap_s = GAP_S
         self.duty = Duty(is_open=True)
         self.contexts, self.condition, self.copilot = Contexts(), Condition(), Copilot()
+        self.catalogue, self.recommender = FakeCatalogue(), FakeRecommender()
         self.mailed: list[UUID] = []
         self.crashes: list[BaseException] = []
         self.peers: list[Peer] = []
@@ -175,6 +178,7 @@ class House:
             frame_burst=1000.0,
             known_teams=self._no_teams,
             connection_id=lambda: str(self.entropy.uuid()),
+            find_product=self.catalogue.find,
         )
         self.limits = Limits()
         self.calls_per_minute = 6000
@@ -198,6 +202,7 @@ class House:
             conversation_of=self.contexts.find,
             condition=self.condition,
             copilot=self.copilot,
+            showcase=Showcase(self.catalogue, self.recommender),
             bot=CARD,
             health=Health(vital={}, helpful={}),
             send_transcript=self._mail,
@@ -237,6 +242,7 @@ class House:
             bot=lambda: self.bot,
             rules=Rules(keywords=("人工", "投诉"), failure_words=("抱歉",)),
             duty=lambda _at, _team_id: self.duty,
+            find_product=self.catalogue.find,
         )
         return ConversationActor(UUID(key), world)
 

@@ -17,7 +17,7 @@ WHOLE = "您好，有什么可以帮您？"
 
 def failure(body: dict[str, Any]) -> str:
     """The code of a refusal in the one shape clients know."""
-    assert set(body) <= {"success", "code", "detail", "error", "retry_after_s", "fields"}
+    assert set(body) <= {"success", "code", "detail", "error", "retry_after_s", "fields", "errors"}
     assert body["success"] is False
     assert body["detail"] == body["code"]
     assert body["error"]

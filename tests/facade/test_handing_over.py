@@ -308,6 +308,7 @@ PATHS = [
     ("POST", f"/api/transfer-requests/{NOBODY}/respond"),
     ("GET", "/api/agent/events"),
     ("GET", f"/api/chats/{NOBODY}/copilot"),
+    ("GET", f"/api/chats/{NOBODY}/products"),
     ("GET", "/api/config"),
     ("GET", "/api/token/info"),
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from uuid import UUID
 
 from kefu.bot.messages import Answer, Outcome, Question
 from kefu.knowledge.messages import Source
@@ -14,6 +15,7 @@ class ScriptedBot:
         self.pieces: tuple[str, ...] = ("您好，", "有什么", "可以帮您？")
         self.outcome: Outcome = "answered"
         self.sources: tuple[Source, ...] = ()
+        self.products: tuple[UUID, ...] = ()
         self.gap_s = 0.1
         self.error: Exception | None = None
         self.asked: list[Question] = []
@@ -33,4 +35,5 @@ class ScriptedBot:
             raise
         if self.error is not None:
             raise self.error
-        return Answer("".join(self.pieces), self.outcome, self.sources)
+        text = "".join(self.pieces)
+        return Answer(text, self.outcome, self.sources, products=self.products)

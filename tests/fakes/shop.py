@@ -28,9 +28,11 @@ from kefu.dispatch import messages as dispatch
 from kefu.dispatch.actor import QueueActor
 from kefu.dispatch.actor import World as QueueWorld
 from kefu.shifts.messages import Duty
+from protocol.customer import MessageType
 from protocol.server import ToWorkbench
 from tests.fakes.bot import ScriptedBot
 from tests.fakes.entropy import SeededEntropy
+from tests.fakes.products import FakeCatalogue
 from tests.fakes.storage import Storage
 
 SEEDS = (None, 1, 2, 3)
@@ -86,6 +88,7 @@ class Shop:
         self.at_frame: Callable[[ToWorkbench], None] = lambda _frame: None
         self.is_bot_ready = False
         self.bot = ScriptedBot()
+        self.catalogue = FakeCatalogue()
         self.rules = Rules()
         self.duty = Duty(is_open=True)
         self.mode: Literal["manual", "round_robin", "least_busy"] = "manual"
@@ -118,6 +121,7 @@ class Shop:
             bot=lambda: self.bot if self.is_bot_ready else None,
             rules=self.rules,
             duty=lambda _at, _team_id: self.duty,
+            find_product=self.catalogue.find,
         )
         return ConversationActor(UUID(key), world)
 
@@ -202,12 +206,19 @@ class CustomerOnStage:
         assert isinstance(state, conversations.ChatState), state
         return state.chat_id
 
-    def say(self, content: str, key: str | None = None, chat_id: UUID | None = None) -> None:
+    def say(
+        self,
+        content: str,
+        key: str | None = None,
+        chat_id: UUID | None = None,
+        message_type: MessageType = "text",
+    ) -> None:
         """Send a message; the answer comes over the line."""
         sent = conversations.SendMessage(
             origin=self.line.origin(content),
             sender=self.party,
             content=content,
+            message_type=message_type,
             chat_id=chat_id,
             client_message_id=key,
             customer=self.customer,

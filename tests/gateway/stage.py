@@ -19,6 +19,7 @@ from kefu.agents.accounts import Accounts
 from kefu.agents.tokens import Tokens
 from kefu.conversations import messages as conversations
 from kefu.conversations.chat import Chat
+from kefu.conversations.keys import Known
 from kefu.conversations.parties import Customer
 from kefu.conversations.ports import StoredChat
 from kefu.delivery import Origin
@@ -42,6 +43,7 @@ from protocol.server import (
 )
 from tests.fakes.asgi_peer import AsgiPeer
 from tests.fakes.entropy import SeededEntropy
+from tests.fakes.products import FakeCatalogue
 from tests.gateway.stream_peer import StreamPeer
 
 CHAT = UUID(int=77)
@@ -103,6 +105,7 @@ class FakeChats:
         self.log: list[Message] = []
         self.owner_id: UUID | None = None
         self.active_chats: dict[UUID, UUID] = {}
+        self.known: list[tuple[UUID, str, Known]] = []
         self.delay_s = 0.0
         self.failures = 0
         self.reads: list[tuple[int, int]] = []
@@ -124,6 +127,9 @@ class FakeChats:
             self.failures -= 1
             raise StoreUnavailable("gone for a test")
         return [message for message in self.log if after < message.seq <= until][:limit]
+
+    async def keys(self, customer_id: UUID) -> list[tuple[UUID, str, Known]]:
+        return self.known
 
     async def owner(self, chat_id: UUID) -> UUID | None:
         return self.owner_id if chat_id == CHAT else None
@@ -148,6 +154,7 @@ class Stage:
         self.hub = Hub()
         self.metrics = Metrics()
         self.chats = FakeChats()
+        self.catalogue = FakeCatalogue()
         self.told: list[Any] = []
         self.teams: frozenset[UUID] = frozenset()
         self.is_full = False
@@ -165,6 +172,7 @@ class Stage:
             frame_burst=1000.0,
             known_teams=self._known_teams,
             connection_id=lambda: str(self.entropy.uuid()),
+            find_product=self.catalogue.find,
         )
         self.app = Socket(self.backstage, self.door())
         self.http = self.http_app()

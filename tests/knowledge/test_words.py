@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kefu.knowledge import folding
-from kefu.knowledge.folding import folded, is_traditional
+from kefu import folding
+from kefu.folding import folded, is_traditional
 from kefu.knowledge.grams import grams, normal, question_key, readable
 
 

@@ -163,8 +163,9 @@ SELECT c.id, c.customer_id, c.status, c.agent_id, c.agent_name, c.agent_avatar, 
 )
 _BESIDE: Final = """
 LEFT JOIN LATERAL (
-    SELECT seq, content, created_at FROM chat_messages
-    WHERE chat_id = c.id ORDER BY seq DESC LIMIT 1
+    SELECT seq, created_at,
+        CASE message_type WHEN 'product' THEN '[product]' ELSE content END AS content
+    FROM chat_messages WHERE chat_id = c.id ORDER BY seq DESC LIMIT 1
 ) said ON true
 LEFT JOIN LATERAL (
     SELECT created_at FROM chat_events WHERE chat_id = c.id AND log_id > 0

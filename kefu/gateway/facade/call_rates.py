@@ -20,7 +20,7 @@ BURST_S: Final = 60.0
 ANSWER_WITHIN_S: Final = 1.0
 log = logging.getLogger("kefu.gateway")
 
-# Answers how many ms to wait, 0 for none. KEYS: the address. ARGV: ms a call, burst in ms
+# Answers how many ms to wait, 0 for none. KEYS: the address. ARGV: ms of the calls, burst in ms
 TAKE: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -42,20 +42,21 @@ class CallRates:
         self._take = redis.register_script(TAKE)
         self._here = FrameRates(per_minute / 60, float(per_minute))
 
-    async def check(self, address: str) -> None:
-        """Count a call. Raises Problem(RATE_LIMITED) when it is one too many."""
-        wait_s = await self._asked(address)
+    async def check(self, address: str, calls: int = 1) -> None:
+        """Count a call, or several at once. Raises Problem(RATE_LIMITED) for too many."""
+        wait_s = await self._asked(address, calls)
         if wait_s is None:
             now = self._clock.monotonic()
-            wait_s = self._here.of(address, now).take(now)
+            here = self._here.of(address, now)
+            wait_s = max(here.take(now) for _ in range(calls))
         if wait_s > 0:
             raise Problem(ErrorCode.RATE_LIMITED, retry_after_s=wait_s)
 
-    async def _asked(self, address: str) -> float | None:
+    async def _asked(self, address: str, calls: int) -> float | None:
         """What Redis says; None when it does not answer."""
         try:
             with anyio.fail_after(ANSWER_WITHIN_S):
-                arguments = [self._call_ms, int(BURST_S * 1000)]
+                arguments = [self._call_ms * calls, int(BURST_S * 1000)]
                 wait_ms = await self._take(keys=[f"{self._prefix}calls:{address}"], args=arguments)
                 return int(wait_ms) / 1000
         except (RedisError, OSError, TimeoutError):

@@ -40,6 +40,7 @@ from protocol.facade import (
     Failed,
     ForSession,
     ForUser,
+    ProductShown,
     Reply,
     StatusChange,
 )
@@ -207,6 +208,8 @@ class _Answer:
         else:
             for text in _untold(outcome, self._turn, is_whole=not self._is_cut):
                 self._queue.put_piece(text)
+            for product in outcome.products:
+                self._queue.put(event(ProductShown(str(product)), is_message=True))
         if is_humans:
             now = self._chat.now()
             self._queue.put(event(StatusChange(outcome.phase, now), is_message=True))
@@ -242,8 +245,9 @@ async def _until_left(receive: Receive, scope: anyio.CancelScope) -> None:
 def _reply(outcome: Outcome, caller: Caller) -> Reply:
     """`status` where the chat is no longer the bot's."""
     if outcome.phase in ("bot_active", "closed"):
-        return Reply(True, outcome.text)
-    return Reply(True, outcome.text or texts.called(caller.identity.locale), outcome.phase)
+        return Reply(True, outcome.text, products=outcome.products)
+    text = outcome.text or texts.called(caller.identity.locale)
+    return Reply(True, text, outcome.phase, outcome.products)
 
 
 def _failed(problem: Problem, caller: Caller, request: Request) -> Response:

@@ -19,6 +19,7 @@ from protocol.facade import (
     BotMessage,
     HeardMessage,
     ManualMessage,
+    ProductShown,
     QueuePosition,
     StatusChange,
 )
@@ -143,8 +144,11 @@ def status_change(
     )
 
 
-def _message(message: Message) -> BotMessage | ManualMessage:
+def _message(message: Message) -> BotMessage | ProductShown | ManualMessage:
+    """A card of the bot is of a type of its own: clients that show none would show its id."""
     at = message.timestamp.timestamp()
+    if message.sender_type == "ai" and message.message_type == "product":
+        return ProductShown(message.content, message.message_id, at)
     if message.sender_type == "ai":
         return BotMessage(message.content, message.message_id, at)
     is_agents = message.sender_type == "agent"
@@ -190,9 +194,9 @@ def _named(frame: ToWorkbench, names: dict[UUID, str]) -> Any:
     return {"type": frame.__struct_config__.tag, **said, "timestamp": at}
 
 
-def _heard(message: Message, name: str | None) -> BotMessage | HeardMessage:
+def _heard(message: Message, name: str | None) -> BotMessage | ProductShown | HeardMessage:
     said = _message(message)
-    if isinstance(said, BotMessage):
+    if isinstance(said, BotMessage | ProductShown):
         return msgspec.structs.replace(said, session_name=name, chat_id=message.chat_id)
     fields = msgspec.structs.asdict(said)
     return HeardMessage(**fields, session_name=name, chat_id=message.chat_id)

@@ -11,7 +11,9 @@ from kefu.agents.staff.ports import Presences
 from kefu.bot.copilot import Suggestion
 from kefu.bot.health import BotHealth, TokenCache
 from kefu.bot.messages import Contexts, Said
+from kefu.bot.showcase import Suggested
 from kefu.bot.summary import Occasion, Remark
+from kefu.catalogue.messages import Card
 from kefu.conversations.figures.store import PostgresFigures
 from kefu.conversations.sessions.store import PostgresSessions
 from kefu.entropy import Entropy
@@ -20,6 +22,7 @@ from kefu.gateway.facade.call_rates import CallRates
 from kefu.gateway.health import Health
 from kefu.gateway.ports import Backstage
 from kefu.gateway.stream_limits import StreamLimits
+from kefu.recommendations.messages import Recommended
 from protocol.facade import BotCard
 
 
@@ -43,6 +46,16 @@ class Copilot(Protocol):
     ) -> str: ...
 
 
+class Showcase(Protocol):
+    """Nothing of it raises or takes long: in trouble there is nothing to show."""
+
+    async def suggested(self, text: str, viewer: UUID) -> tuple[Suggested, ...]: ...
+
+    async def viewed(self, viewer: UUID) -> tuple[Card, ...]: ...
+
+    async def recommended(self, viewer: UUID) -> tuple[Recommended, ...]: ...
+
+
 class Facade(Struct, frozen=True, kw_only=True):
     """`conversation_of` reads the id of a session's conversation with the bot's provider, if there
     is one; `send_transcript` sends a chat's by mail and says what became of it; `settings` are the
@@ -61,6 +74,7 @@ class Facade(Struct, frozen=True, kw_only=True):
     conversation_of: Callable[[str], Awaitable[str | None]]
     condition: Condition
     copilot: Copilot
+    showcase: Showcase
     bot: BotCard | None
     health: Health
     send_transcript: Callable[[UUID], Awaitable[str]]

@@ -1,8 +1,9 @@
-"""Bodies and queries of the facade. A message of 4,000 characters may take 24 KB as its sender
-escapes them, so that what holds one is allowed more than other bodies."""
+"""Bodies, queries and paths of the facade. A message of 4,000 characters may take 24 KB as its
+sender escapes them, so that what holds one is allowed more than other bodies."""
 
 from datetime import UTC, datetime
 from typing import Final, TypeVar
+from uuid import UUID
 
 import anyio
 import msgspec
@@ -84,6 +85,14 @@ def _instant(text: str) -> datetime:
         return datetime.fromtimestamp(seconds, UTC)
     at = datetime.fromisoformat(text.replace(" ", "+"))  # a + of the zone that was not escaped
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def chat_id_of(request: Request) -> UUID:
+    """Of the path. Raises `Problem(CHAT_NOT_FOUND)`."""
+    try:
+        return UUID(request.path_params["chat_id"])
+    except ValueError:
+        raise Problem(ErrorCode.CHAT_NOT_FOUND) from None
 
 
 def wrong_field(name: str, sentence: str) -> Problem:

@@ -11,6 +11,7 @@ from kefu.gateway.facade.chat import Chat
 from kefu.gateway.facade.handoff import Handoff
 from kefu.gateway.facade.listening import Listening
 from kefu.gateway.facade.ports import Facade
+from kefu.gateway.facade.products import Products
 from kefu.gateway.facade.sessions import Sessions
 
 
@@ -52,4 +53,5 @@ def routes(facade: Facade) -> list[BaseRoute]:
         Route("/api/transfer-requests/{request_id}/respond", handoff.respond, methods=["POST"]),
         Route("/api/agent/events", listening.desk, methods=["GET"]),
         Route("/api/chats/{chat_id}/copilot", assistance.help, methods=["GET"]),
+        Route("/api/chats/{chat_id}/products", Products(facade).of_chat, methods=["GET"]),
     ]

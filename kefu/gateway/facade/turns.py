@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from kefu.conversations import messages as conversations
 from kefu.conversations.chat import Chat
-from kefu.conversations.messages import answered_seq
+from kefu.conversations.messages import answered_seq, is_card_of
 from kefu.delivery import Origin
 from kefu.errors import Problem
 from kefu.gateway.facade.asking import ask, conversation_of
@@ -37,8 +37,8 @@ NOT_ANSWERED: Final = "The assistant did not answer in time; please try again."
 class Outcome(Struct, frozen=True):
     """What came of it: where the chat stands, the bot's answer, and what kefu said around that.
 
-    `text` is all of it in its order. `is_failed`: the bot's provider failed, and the answer is
-    kefu's own sentence.
+    `text` is all of it in its order, `products` the ids of the cards behind the answer.
+    `is_failed`: the bot's provider failed, and the answer is kefu's own sentence.
     """
 
     phase: SessionStatus
@@ -46,6 +46,7 @@ class Outcome(Struct, frozen=True):
     answer: str = ""
     notices: tuple[str, ...] = ()
     is_failed: bool = False
+    products: tuple[UUID, ...] = ()
 
 
 class Turn:
@@ -222,6 +223,7 @@ def outcome_of(chat: Chat, seq: int, said: list[Message]) -> Outcome | None:
         answer=answer.content if answer is not None else "",
         notices=tuple(message.content for message in words if message is not answer),
         is_failed=answer is not None and answer.sender_type == "system",
+        products=_products(said, answer),
     )
 
 
@@ -230,13 +232,22 @@ def _answer(said: list[Message], seq: int) -> Message | None:
     return next((message for message in said if _answers(message) >= seq), None)
 
 
+def _products(said: list[Message], answer: Message | None) -> tuple[UUID, ...]:
+    """What is shown behind that answer: durable with it, and so here when it is."""
+    key = answer.client_message_id if answer is not None else None
+    return tuple(UUID(m.content) for m in said if is_card_of(key, m.client_message_id))
+
+
 def _words(said: list[Message], seq: int) -> list[Message]:
-    """What the customer was told: up to the first word of an agent, or the next answer but one."""
+    """What the customer was told, but for cards: up to the first word of an agent, or the next
+    answer but one."""
     words: list[Message] = []
     has_answer = False
     for message in said:
         if message.sender_type == "agent" or (has_answer and _answers(message) >= seq):
             break
+        if message.message_type == "product":
+            continue
         if message.sender_type in ("ai", "system") and not 0 <= _answers(message) < seq:
             words.append(message)
             has_answer = has_answer or _answers(message) >= seq

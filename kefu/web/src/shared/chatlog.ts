@@ -10,6 +10,8 @@ import type { ChatState, Message, MessageAck, ReadPoint } from './protocol'
 export interface Send {
   client_message_id: string
   content: string
+  /** Absent for text. */
+  message_type?: 'product'
   timestamp: string
   /** The error code that stopped it; absent while it is on its way. */
   failure?: string
@@ -43,6 +45,9 @@ const EARLY_LIMIT = 500
 
 export const lastSeq = (log: ChatLog): number => log.messages.at(-1)?.seq ?? 0
 export const isMissing = (log: ChatLog): boolean => log.headSeq > lastSeq(log)
+/** The customer's last word; 0 before there is one. */
+export const askedSeq = (log: ChatLog): number =>
+  log.messages.findLast((message) => message.sender_type === 'customer')?.seq ?? 0
 export const isOpen = (log: ChatLog): boolean => log.state !== null && log.state.status !== 'ended'
 
 /** A new chat_id starts a new log; what is still being sent moves over to it. */
@@ -103,7 +108,7 @@ export function withAck(log: ChatLog, ack: MessageAck['payload'], sender: 'custo
     sender_type: sender,
     ...(senderId && { sender_id: senderId }),
     content: sent.content,
-    message_type: 'text',
+    message_type: sent.message_type ?? 'text',
     client_message_id: sent.client_message_id,
   })
 }

@@ -44,6 +44,20 @@ test('the next message waits for the ack of the one before', () => {
   expect(sends().map((frame) => frame.payload.content)).toEqual(['one', 'two'])
 })
 
+test('a product goes out as a card, in its turn between words', () => {
+  begin()
+  chat.say('this one?')
+  chat.show('tent')
+  ack(1, 0)
+  expect(sends().map(({ payload }) => [payload.content, payload.message_type])).toEqual([
+    ['this one?', undefined],
+    ['tent', 'product'],
+  ])
+  expect(chat.log.value.messages[0]?.message_type).toBe('text')
+  ack(2, 1)
+  expect(chat.log.value.messages[1]).toMatchObject({ content: 'tent', message_type: 'product' })
+})
+
 test('a message without an ack is sent again under the same id', () => {
   begin()
   chat.say('one')

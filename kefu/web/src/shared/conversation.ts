@@ -14,6 +14,7 @@ import {
 import {
   isAnswerDue, nothingGrows, settled, withBreak, withJoin, withPiece, withSilence, type Growing,
 } from './growing'
+import { newId } from './ids'
 import { keep, type Kept } from './keep'
 import type { Error as ErrorFrame, FromAgent, FromCustomer, ToWorkbench } from './protocol'
 
@@ -36,10 +37,6 @@ const TYPING_FADES_MS = 10_000
 const ANSWER_WITHIN_MS = 75_000
 const RESUME = 'resume'
 const PASSING = new Set(['RATE_LIMITED', 'OVERLOADED'])
-
-/** Not crypto.randomUUID: that is missing on plain-http pages of a local network. */
-const newId = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 type Timer = ReturnType<typeof setTimeout>
 
@@ -110,11 +107,12 @@ export class Conversation {
 
   say(content: string): void {
     const text = content.trim()
-    if (!text) return
-    this.typingSentAt = 0
-    const send = { client_message_id: newId(), content: text, timestamp: new Date().toISOString() }
-    this.change(withSend(this.log.value, send))
-    this.flush()
+    if (text) this.put({ content: text })
+  }
+
+  /** A product, as a card. */
+  show(productId: string): void {
+    this.put({ content: productId, message_type: 'product' })
   }
 
   retry(clientMessageId: string): void {
@@ -149,6 +147,13 @@ export class Conversation {
     if (this.options.post({ type: 'mark_read', payload: read })) {
       this.change(withRead(log, { ...read, reader_type: this.options.me }))
     }
+  }
+
+  private put(what: Pick<Send, 'content' | 'message_type'>): void {
+    this.typingSentAt = 0
+    const send = { ...what, client_message_id: newId(), timestamp: new Date().toISOString() }
+    this.change(withSend(this.log.value, send))
+    this.flush()
   }
 
   private change(log: ChatLog): void {
@@ -194,7 +199,8 @@ export class Conversation {
     this.expectAnswer()
     const isNew = this.options.me === 'customer' && !isOpen(this.log.value)
     const chatId = isNew ? null : (this.log.value.state?.chat_id ?? null)
-    const payload = { chat_id: chatId, content: send.content, client_message_id: id }
+    const { content, message_type } = send
+    const payload = { chat_id: chatId, content, client_message_id: id, ...(message_type && { message_type }) }
     this.options.post({ type: 'send_message', payload, id })
   }
 

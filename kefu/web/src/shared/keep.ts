@@ -38,8 +38,10 @@ export function takeFromUrl(name: string): string | null {
   const value = url.searchParams.get(name) ?? fragment.get(name)
   if (value === null) return null
   url.searchParams.delete(name)
-  fragment.delete(name)
-  url.hash = fragment.toString()
+  if (fragment.has(name)) {
+    fragment.delete(name)
+    url.hash = fragment.toString()
+  }
   history.replaceState(history.state, '', url)
   return value
 }

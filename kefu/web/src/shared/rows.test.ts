@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { emptyLog, withFailure, withMessage, withRead, withSend, withState } from './chatlog'
+import { emptyLog, withAck, withFailure, withMessage, withRead, withSend, withState } from './chatlog'
 import type { Message } from './protocol'
 import { rowsOf, type Bubble } from './rows'
 import { AT, CHAT, chatState, message } from './samples'
@@ -43,6 +43,12 @@ test('a colleague\'s message is not mine', () => {
   const log = logOf(message(1, { sender_id: 'me' }), message(2, { sender_id: 'colleague' }))
   const rows = rowsOf(log, { party: 'agent', id: 'me' }, 100)
   expect(rows.flatMap((row) => (row.kind === 'bubble' ? [row.isMine] : []))).toEqual([true, false])
+})
+
+test('a product is shown by its id from being sent to being stored', () => {
+  const sending = withSend(logOf(), { client_message_id: 'mine', content: 'tent', message_type: 'product', timestamp: AT })
+  const stored = withAck(sending, { chat_id: CHAT, message_id: 'm', seq: 1, timestamp: AT, client_message_id: 'mine' }, 'customer')
+  expect([...bubbles(sending), ...bubbles(stored), ...bubbles(logOf(message(1)))].map((row) => row.productId)).toEqual(['tent', 'tent', null])
 })
 
 describe('the bot', () => {

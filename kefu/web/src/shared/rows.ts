@@ -21,6 +21,8 @@ export interface Bubble {
   /** Shown above the first bubble of a group. */
   author: string | null
   text: string
+  /** Where the message is a product's card: its text is not for reading then. */
+  productId: string | null
   timestamp: string
   isFirst: boolean
   isLast: boolean
@@ -83,7 +85,7 @@ function belongsTogether(a: Bubble, b: Bubble): boolean {
   return a.isMine === b.isMine && a.sender === b.sender && a.author === b.author && apart < GROUP_WITHIN_MS
 }
 
-const blank = { kind: 'bubble', isFirst: true, isLast: true, tick: null, send: null, isGrowing: false } as const
+const blank = { kind: 'bubble', isFirst: true, isLast: true, tick: null, send: null, productId: null, isGrowing: false } as const
 
 function fromMessage(message: Message, reader: Reader, readSeq: number): Bubble {
   const isBots = message.sender_type === 'ai'
@@ -97,6 +99,7 @@ function fromMessage(message: Message, reader: Reader, readSeq: number): Bubble 
     sender: message.message_type === 'system' ? 'system' : message.sender_type,
     author: isMine ? null : ((isBots && reader.botName) || message.sender_name || null),
     text: message.content,
+    productId: message.message_type === 'product' ? message.content : null,
     timestamp: message.timestamp,
     tick: isMine ? (message.seq <= readSeq ? 'read' : 'sent') : null,
   }
@@ -113,6 +116,7 @@ const fromSend = (send: Send, reader: Reader): Bubble => ({
   sender: reader.party,
   author: null,
   text: send.content,
+  productId: send.message_type === 'product' ? send.content : null,
   timestamp: send.timestamp,
   tick: send.failure ? 'failed' : 'sending',
   send,

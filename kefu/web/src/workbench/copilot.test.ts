@@ -48,7 +48,7 @@ test('new words take the suggestions away and leave the summary until there is a
   asked[0]!.answer(advice('一', '甲'))
   await settle()
   copilot.ask()
-  expect(copilot.advice.value).toEqual({ summary: '一', suggestions: [] })
+  expect(copilot.advice.value).toEqual({ summary: '一', suggestions: [], products: [] })
 })
 
 test('a failure shows nothing, and says nothing', async () => {
@@ -88,8 +88,17 @@ describe('an answer', () => {
 
   test.each([null, [], 'x', { data: null }, { data: { summary: 3, suggestions: 'x' } }, { data: { suggestions: [null, 4, {}, { text: ' ' }] } }])(
     'that is odd (%j) is no advice',
-    (odd) => expect(adviceOf(odd)).toEqual({ summary: '', suggestions: [] }),
+    (odd) => expect(adviceOf(odd)).toEqual({ summary: '', suggestions: [], products: [] }),
   )
+
+  test('has products, each with its reason', () => {
+    const tent = { id: 'tent', name: '帐篷', price: 1299, currency: 'CNY', image_url: null, reason: 'words' }
+    const given = adviceOf({ data: { products: [tent, { ...tent, reason: 'views', because: { id: 'x', name: '背包' } }, { id: 4 }] } })
+    expect(given.products.map((each) => [each.product.name, each.reason, each.because])).toEqual([
+      ['帐篷', 'words', null],
+      ['帐篷', 'views', '背包'],
+    ])
+  })
 
   test('without a source has a reply all the same', () => {
     const data = { summary: '', suggestions: [{ text: '甲', source: null }, { text: '乙', source: 'generated' }] }

@@ -6,6 +6,7 @@
  */
 import { shallowRef } from 'vue'
 import { locale } from '../shared/locale'
+import { suggestedIn, type Offerable } from './chatProducts'
 import { dataOf, words, type Read } from './reading'
 
 export interface Suggestion {
@@ -17,10 +18,12 @@ export interface Suggestion {
 export interface Advice {
   summary: string
   suggestions: readonly Suggestion[]
+  products: readonly Offerable[]
 }
 
 /** As many as have a key of their own. */
 export const SUGGESTIONS = 3
+const PRODUCTS = 3
 const SETTLES_MS = 400
 
 export class Copilot {
@@ -36,7 +39,7 @@ export class Copilot {
   /** Something was said: what was suggested to the words before it is no help any more. */
   ask(): void {
     this.stop()
-    if (this.advice.value) this.advice.value = { ...this.advice.value, suggestions: [] }
+    if (this.advice.value) this.advice.value = { ...this.advice.value, suggestions: [], products: [] }
     this.timer = setTimeout(() => void this.fetch(), SETTLES_MS)
   }
 
@@ -59,7 +62,8 @@ export function adviceOf(answer: unknown): Advice {
   const data = dataOf(answer)
   const given: unknown[] = Array.isArray(data['suggestions']) ? data['suggestions'] : []
   const suggestions = given.map(suggestionOf).filter((suggestion) => suggestion.text)
-  return { summary: words(data['summary']), suggestions: suggestions.slice(0, SUGGESTIONS) }
+  const products = suggestedIn(data['products']).slice(0, PRODUCTS)
+  return { summary: words(data['summary']), suggestions: suggestions.slice(0, SUGGESTIONS), products }
 }
 
 /** The entry stands under `source` or, beside a word for its kind, under `entry`. */

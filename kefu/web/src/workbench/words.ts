@@ -105,6 +105,23 @@ export const t = texts({
   chatId: ['会话编号', '對話編號', 'Chat id'],
   rating: ['评价', '評價', 'Rating'],
   stars: ['{n} / 5', '{n} / 5', '{n} of 5'],
+  // products
+  products: ['商品', '商品', 'Products'],
+  viewed: ['刚刚看过', '剛剛看過', 'Viewed just now'],
+  recommended: ['推荐', '推薦', 'Recommended'],
+  found: ['搜索结果', '搜尋結果', 'Found'],
+  searchProducts: ['搜索商品…', '搜尋商品…', 'Search products…'],
+  nothingFound: ['没有找到商品', '沒有找到商品', 'No product found'],
+  nothingViewed: ['客户还没有看过商品', '客戶還沒有看過商品', 'The customer has viewed no product yet'],
+  becauseViewed: ['因为看过 {name}', '因為看過 {name}', 'Because they viewed {name}'],
+  fitsViews: ['与看过的商品相近', '與看過的商品相近', 'Goes with what they viewed'],
+  fitsWords: ['与客户所说相符', '與客戶所說相符', 'Fits what they said'],
+  popular: ['热门', '熱門', 'Popular'],
+  soldOut: ['已售罄', '已售完', 'Sold out'],
+  showProduct: ['发送商品卡片：{name}', '傳送商品卡片：{name}', 'Send the card of {name}'],
+  showAfterAccept: ['接待后可发送：{name}', '接待後可傳送：{name}', '{name} can be sent once you have accepted'],
+  cardSent: ['已发送：{name}', '已傳送：{name}', 'Sent: {name}'],
+  productSent: ['[商品]', '[商品]', '[Product]'],
   nothingKnown: ['选择会话后在此显示客户资料', '選擇對話後在此顯示客戶資料', 'Choose a chat to see its customer'],
 })
 

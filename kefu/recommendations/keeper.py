@@ -1,0 +1,137 @@
+"""Keeps the index in shape beside the answers: compacts it into snapshots, counts the hot products.
+
+Nothing here holds the event loop for more than a few milliseconds: what is long is done in another
+process, or in steps with a pause behind each that is longer than the step.
+"""
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from math import inf
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio import to_thread
+from msgspec import Struct
+
+from kefu.clock import Clock
+from kefu.recommendations import snapshots
+from kefu.recommendations.counting.index import Index
+from kefu.recommendations.snapshots import Snapshot
+
+LOOK_EVERY_S: Final = 1.0
+PAUSE_PER_STEP: Final = 2.0
+"""Counting takes a third of the loop's time at most."""
+COUNT_AGAIN_S: Final = 20.0
+COMPACT_WITHIN_S: Final = 600.0
+DELTA_PAIRS: Final = (100_000, 1_000_000)
+"""A compaction begins with a delta of a twentieth of the postings, between these bounds."""
+log = logging.getLogger("kefu.recommendations")
+
+
+class World(Struct, frozen=True):
+    """`positions` says up to where in the logs the index goes, `on_snapshot` is told up to where a
+    snapshot does. One is made every `period_s` if anything has changed."""
+
+    folder: Path
+    clock: Clock
+    positions: Callable[[], Mapping[str, str]]
+    on_snapshot: Callable[[Mapping[str, str]], Awaitable[None]]
+    period_s: float
+
+
+class Keeper:
+    def __init__(self, index: Index, world: World, snapshot: Snapshot | None = None) -> None:
+        self._index, self._world, self._snapshot = index, world, snapshot
+        self._compacted_at = world.clock.monotonic()
+        self._counted_at: dict[int, float] = {}
+        self.compactions = self.failures = 0
+
+    async def run(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_compacting)
+            tasks.start_soon(self._keep_counting)
+
+    async def compact(self) -> bool:
+        """Make a snapshot of all there is, and stand on it. False when that failed: all goes on as
+        it was, and it is tried again."""
+        index, self._compacted_at = self._index, self._world.clock.monotonic()
+        positions = dict(self._world.positions())
+        cut = index.cut()
+        try:
+            plan = await to_thread.run_sync(
+                snapshots.save_plan, self._world.folder, self._snapshot, cut, positions
+            )
+            with anyio.fail_after(COMPACT_WITHIN_S):
+                await _carry_out(plan)
+            found = await to_thread.run_sync(snapshots.latest, self._world.folder)
+            assert found is not None
+            length = await to_thread.run_sync(found.row_length, index.viewer_room)
+        except Exception:
+            index.abandon()
+            self.failures += 1
+            log.exception("recommendations_not_compacted")
+            return False
+        except BaseException:
+            index.abandon()
+            raise
+        index.replace(found.postings, length)
+        self._snapshot = found
+        self.compactions += 1
+        await self._world.on_snapshot(positions)
+        return True
+
+    async def _keep_compacting(self) -> None:
+        while True:
+            await anyio.sleep(LOOK_EVERY_S)
+            if self._is_due():
+                await self.compact()
+
+    def _is_due(self) -> bool:
+        size, least_most = self._index.delta_size, DELTA_PAIRS
+        if size >= min(max(len(self._index) // 20, least_most[0]), least_most[1]):
+            return True
+        is_old = self._world.clock.monotonic() - self._compacted_at >= self._world.period_s
+        return is_old and size > 0
+
+    async def _keep_counting(self) -> None:
+        await self._in_steps(self._index.watch_heavy())
+        while True:
+            product = self._next()
+            if product is None:
+                await anyio.sleep(LOOK_EVERY_S)
+                continue
+            self._counted_at[product] = self._world.clock.monotonic()
+            await self._in_steps(self._index.count_hot(product))
+
+    def _next(self) -> int | None:
+        """Whichever waits the longest, if it has waited long."""
+        product = self._index.hot.next()
+        if product is None:
+            return None
+        waited_s = self._world.clock.monotonic() - self._counted_at.get(product, -inf)
+        return product if waited_s >= COUNT_AGAIN_S else None
+
+    async def _in_steps(self, work: Iterator[None]) -> None:
+        monotonic = self._world.clock.monotonic
+        while True:
+            began = monotonic()
+            try:
+                next(work)
+            except StopIteration:
+                return
+            await anyio.sleep((monotonic() - began) * PAUSE_PER_STEP)
+
+
+async def _carry_out(plan: Path) -> None:
+    """Raises CalledProcessError, and OSError where no process can be started."""
+    command = [sys.executable, "-P", "-m", "kefu.recommendations.compact", str(plan)]
+    one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    try:
+        await anyio.run_process(command, env={**os.environ, **one_thread})
+    finally:
+        with anyio.CancelScope(shield=True):  # it is gone already where all went well
+            await to_thread.run_sync(lambda: shutil.rmtree(plan, ignore_errors=True))
