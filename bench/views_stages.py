@@ -34,6 +34,8 @@ FEW = 2_000
 SAMPLE = 200
 HOT_SAMPLE = 40
 FRESH = 1_000_000
+AT_ONCE = 500
+"""Views that are taken in where nobody waits: fewer at once cost more each."""
 
 
 class Asked(NamedTuple):
@@ -110,11 +112,11 @@ def taking_in(asked: Asked) -> Figures:
     shop = Shop(SIZES[asked.size], asked.seed)
     fresh = packed(*shop.fresh(min(FRESH, shop.size.views // 2), 3))
     half = fresh.size // 2
-    taken = take_in(index, fresh[:half], asked.batch)
+    taken = take_in(index, fresh[:half], AT_ONCE)
     count_all(index)
     return {
         **taken,
-        "hot_counted": take_in(index, fresh[half:], asked.batch),
+        "hot_counted": take_in(index, fresh[half:], AT_ONCE),
         "answer_on_delta_ms": answer_times(index, shop.asked(asked.answers, 4)),
         "memory_mib": memory_mib(),
     }
@@ -136,7 +138,7 @@ def _serve(asked: Asked, folder: Path) -> Figures:
     count_all(index)
     least, most = DELTA_PAIRS
     soon = int(0.9 * min(max(len(index) // 20, least), most))
-    take_in(index, packed(*shop.fresh(soon, 4)), asked.batch)
+    take_in(index, packed(*shop.fresh(soon, 4)), AT_ONCE)
     views = packed(*shop.fresh(int(asked.seconds * asked.views_per_s), 5))
     house = Serving(index, snapshot, folder, views, asked.batch)
     asked_for = shop.asked(int(asked.seconds * asked.rate), 6)

@@ -53,6 +53,7 @@ class Serving:
         self._batch = batch
         self.stalls, self.stalls_compacting = Watch(), Watch()
         self.is_compacting, self.compacting_s = False, 0.0
+        self._watch: Watch | None = None
         self.answers: list[float] = []
         self.fresh: list[float] = []
         world = World(folder, SystemClock(), lambda: {"views:00": "2-0"}, self._hear, 3600.0)
@@ -61,14 +62,15 @@ class Serving:
     async def run(self, seconds: float, views_per_s: int, asked: Sequence[int], rate: int) -> None:
         work = (
             self.keeper.run(),
-            self._tick(),
             self._look(),
             self._view(views_per_s),
             self._ask(asked, rate),
             self._look_for_news(),
         )
         tasks = [asyncio.ensure_future(each) for each in work]
+        self._tick()
         await asyncio.sleep(seconds)
+        self._ticking.cancel()
         for task in tasks:
             task.cancel()
         for ended in await asyncio.gather(*tasks, return_exceptions=True):
@@ -78,12 +80,13 @@ class Serving:
     async def _hear(self, _positions: object) -> None:
         pass
 
-    async def _tick(self) -> None:
-        while True:
-            watch = self.stalls_compacting if self.is_compacting else self.stalls
-            watch.start()
-            await asyncio.sleep(TICK_S)
-            watch.stop()
+    def _tick(self) -> None:
+        """Called by the loop itself: a task that sleeps would have to wait for its turn, too."""
+        if self._watch is not None:
+            self._watch.stop()
+        self._watch = self.stalls_compacting if self.is_compacting else self.stalls
+        self._watch.start()
+        self._ticking = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     async def _look(self) -> None:
         """A snapshot is made as long as there is a plan for one."""

@@ -1,8 +1,11 @@
 """What recommendations count, as Prometheus reads it."""
 
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from kefu.recommendations.messages import Recorded
+from protocol.recommendations import Uncounted
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
@@ -12,6 +15,8 @@ class Figures:
         self.views = Counter(
             "kefu_views", "Views told, by what became of them.", ["outcome"], registry=registry
         )
+        for outcome in (*get_args(Recorded), *get_args(Uncounted)):
+            self.views.labels(outcome)  # shown from the start, at nought
         self.views_indexed = Counter(
             "kefu_views_indexed", "Views this index did not have yet.", registry=registry
         )
@@ -48,6 +53,8 @@ class Figures:
             buckets=SECONDS,
             registry=registry,
         )
+        for kind in ("similar", "for_viewer"):
+            self.seconds.labels(kind)
         self.published = Counter(
             "kefu_recommendations_published",
             "Products whose neighbours were published.",

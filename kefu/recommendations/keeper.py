@@ -9,8 +9,10 @@ import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from math import inf
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Final
 
 import anyio
@@ -65,10 +67,7 @@ class Keeper:
             plan = await to_thread.run_sync(
                 snapshots.save_plan, self._world.folder, self._snapshot, cut, positions
             )
-            with anyio.fail_after(COMPACT_WITHIN_S):
-                await _carry_out(plan)
-            found = await to_thread.run_sync(snapshots.latest, self._world.folder)
-            assert found is not None
+            found = await _made(plan)
             length = await to_thread.run_sync(found.row_length, index.viewer_room)
         except Exception:
             index.abandon()
@@ -126,12 +125,24 @@ class Keeper:
             await anyio.sleep((monotonic() - began) * PAUSE_PER_STEP)
 
 
+async def _made(plan: Path) -> Snapshot:
+    """Where the process is killed behind its last step the snapshot is there all the same.
+
+    Raises OSError, or what `snapshots.opened` raises, when it is not.
+    """
+    try:
+        with anyio.fail_after(COMPACT_WITHIN_S):
+            await _carry_out(plan)
+    except (CalledProcessError, TimeoutError):
+        log.warning("compaction_broken_off")
+    finally:
+        with anyio.CancelScope(shield=True):  # the plan is gone already where all went well
+            await to_thread.run_sync(partial(shutil.rmtree, plan, ignore_errors=True))
+    return await to_thread.run_sync(snapshots.made, plan)
+
+
 async def _carry_out(plan: Path) -> None:
     """Raises CalledProcessError, and OSError where no process can be started."""
     command = [sys.executable, "-P", "-m", "kefu.recommendations.compact", str(plan)]
     one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    try:
-        await anyio.run_process(command, env={**os.environ, **one_thread})
-    finally:
-        with anyio.CancelScope(shield=True):  # it is gone already where all went well
-            await to_thread.run_sync(lambda: shutil.rmtree(plan, ignore_errors=True))
+    await anyio.run_process(command, env={**os.environ, **one_thread})

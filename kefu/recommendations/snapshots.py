@@ -136,6 +136,14 @@ def save_plan(folder: Path, old: Snapshot | None, cut: Cut, positions: Mapping[s
     return plan
 
 
+def made(directory: Path) -> Snapshot:
+    """What the plan of that directory has become, whatever else became of its process.
+
+    Raises as `opened` when it came to nothing.
+    """
+    return opened(directory.with_name(directory.name.replace("plan", "snapshot")))
+
+
 def carry_out(directory: Path) -> Path:
     """Make the snapshot that is planned, and remove the plan: where the snapshot is.
 

@@ -84,7 +84,7 @@ async def test_what_was_seen_already_does_not_use_up_the_minute(log: ViewLog) ->
 
 async def test_nothing_but_what_counts_stays_in_redis(log: ViewLog, redis: Redis) -> None:
     await log.record(3, views(*range(9)))
-    keys = {key.decode() for key in await redis.keys("*")}
+    keys = {key.decode() for key in await redis.keys(f"{PREFIX}*")}
     assert len([key for key in keys if ":seen:" in key]) == 5
     assert all(key.startswith(PREFIX) for key in keys)
     ttls = {key: await redis.ttl(key) for key in keys if not key.endswith("views:3")}

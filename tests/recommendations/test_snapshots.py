@@ -1,6 +1,11 @@
 """Snapshots: what is written is what was there, whenever the process that writes is killed."""
 
+import itertools
+import os
+import shutil
 from pathlib import Path
+from subprocess import CalledProcessError
+from typing import Any
 from uuid import UUID
 
 import anyio
@@ -107,6 +112,52 @@ async def test_a_compaction_that_fails_changes_nothing_and_is_made_up_for(
     assert snapshots.latest(tmp_path) is None
     assert await house.keeper.compact()
     assert told_by(house.index) == before
+
+
+class Killed(BaseException):
+    """The process that writes ends, wherever it is."""
+
+
+def kill_at(step: int, patched: pytest.MonkeyPatch) -> None:
+    """At the so-manyth thing that is done to the disk."""
+    calls = itertools.count()
+
+    def dying(original: Any) -> Any:
+        def call(*args: Any, **more: Any) -> Any:
+            if next(calls) == step:
+                raise Killed
+            return original(*args, **more)
+
+        return call
+
+    for owner, name in ((os, "fsync"), (np, "save"), (Path, "rename"), (shutil, "rmtree")):
+        patched.setattr(owner, name, dying(getattr(owner, name)))
+
+
+async def test_whenever_the_writing_process_is_killed_a_whole_snapshot_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, step = House(tmp_path), 0
+
+    async def killed(plan: Path) -> None:
+        with monkeypatch.context() as patched:
+            kill_at(step, patched)
+            try:
+                snapshots.carry_out(plan)
+            except Killed:
+                raise CalledProcessError(-9, "compact") from None
+
+    viewed(house.index, 1)
+    assert await house.keeper.compact()
+    monkeypatch.setattr(keeper_module, "_carry_out", killed)
+    kept, outcomes = told_by(house.index), []
+    for step in range(24):
+        viewed(house.index, 2 + step, 20)
+        outcomes.append(await house.keeper.compact())
+        kept = told_by(house.index) if outcomes[-1] else kept
+        assert told_by(reopened(tmp_path)) == kept
+    assert set(outcomes[:12]) == {False}
+    assert outcomes[-1]
 
 
 async def test_a_damaged_snapshot_is_passed_over_for_the_one_before(tmp_path: Path) -> None:

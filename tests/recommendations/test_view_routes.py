@@ -137,7 +137,7 @@ async def test_a_wrong_body_is_refused(page: ShopPage, redis: Redis, wrong: dict
     event = {"product_id": str(id_of(7)), "session_id": "tab-1", **wrong}
     answer = await page.views({"product_id": str(id_of(8)), "session_id": "tab-1"}, event)
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_MESSAGE")
-    assert await redis.keys("*") == []
+    assert await redis.keys(f"{PREFIX}*") == []
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff", b'"text"', b"[" * 5000])
@@ -296,7 +296,7 @@ async def test_one_event_of_nobody_refuses_all(page: ShopPage, redis: Redis) -> 
         assert answer.status_code == 401
     answer = await page.views(known, {"product_id": str(id_of(2)), "token": page.agent_token()})
     assert answer.status_code == 403
-    assert await redis.keys("*") == []
+    assert await redis.keys(f"{PREFIX}*") == []
 
 
 # --- when something is away -----------------------------------------------------------------------
@@ -319,7 +319,7 @@ async def test_without_redis_nothing_is_recorded_and_when_it_returns_all_is_once
         assert (await page.views(*many)).status_code == 503
         log._record.registered_client = log._join.registered_client = kept
         await client.aclose()
-    assert await redis.keys("*") == []
+    assert await redis.keys(f"{PREFIX}*") == []
     assert await page.view(7, session_id="tab-1") == RECORDED
     assert (await page.views(*many)).json().count({"recorded": True}) == 39
 

@@ -1,5 +1,4 @@
-"""A bot by chance: slow enough for a human to come between, now and then failing or lying, and now
-and then with products to show, which come in one commit with its words.
+"""A bot by chance: slow enough for a human to come between, now and then failing or lying.
 
 Every instance asks it through the same port as a real one; it dies with the process that asks.
 """
@@ -8,7 +7,6 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from kefu.bot.messages import Answer, Outcome, Question
 
@@ -26,7 +24,6 @@ class Bot:
         self.answer_count = 0
         self._world = world
         self._random = Random(f"{world.seed} bot")
-        self._cards = Random(f"{world.seed} cards")
         self._said = 0
 
     async def answer(self, question: Question, say: Callable[[str], None]) -> Answer:
@@ -41,8 +38,4 @@ class Bot:
         outcome = chance.choice(OUTCOMES)
         self.answer_count += 1
         world.note(self.id, "ok", "answer", question.turn_id, outcome)
-        return Answer("".join(words), outcome, products=self._products())
-
-    def _products(self) -> tuple[UUID, ...]:
-        count = self._cards.choice((0, 0, 0, 0, 1, 3))
-        return tuple(UUID(int=self._cards.getrandbits(128)) for _ in range(count))
+        return Answer("".join(words), outcome)

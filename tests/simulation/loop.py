@@ -80,11 +80,6 @@ class MortalLoop(SimulationLoop):
         self._ready.extend(self._taken)
         self._taken.clear()
 
-    def bury(self) -> None:
-        """When every task has ended: let go of the dead, and of what they had begun and never came
-        to, while still nobody looks."""
-        self._dead.clear()
-
     def _take_ready(self, process: Process) -> list[asyncio.Handle]:
         taken = []
         for place, handle in enumerate(self._ready):

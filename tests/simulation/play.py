@@ -70,7 +70,6 @@ def play(
                 # what the dead had begun and never came to is no news
                 warnings.simplefilter("ignore", RuntimeWarning)
                 loop.unwind()
-            loop.bury()
             gc.collect()
     finally:
         gc.unfreeze()

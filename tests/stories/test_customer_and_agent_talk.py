@@ -173,7 +173,9 @@ async def test_another_customers_chat_does_not_exist(people: People) -> None:
             frame = await stranger.next()
             assert (frame["type"], frame["reply_to"]) == ("error", type)
             assert frame["payload"]["code"] == "CHAT_NOT_FOUND"
-        assert await owner.settle() == []
+        frames = await owner.settle()
+    # their own place in the queue may have changed: the server is shared
+    assert [frame for frame in frames if frame["payload"].get("status") != "waiting"] == []
 
 
 async def test_an_agent_reaches_only_their_own_chats(people: People) -> None:
