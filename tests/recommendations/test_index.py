@@ -128,7 +128,7 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = settings(
-    max_examples=int(os.environ.get("KEFU_HISTORIES", "20")), stateful_step_count=25, deadline=None
+    max_examples=int(os.environ.get("KEFU_HISTORIES", "10")), stateful_step_count=25, deadline=None
 )
 test_whatever_happens_the_scores_are_the_formulas = Histories.TestCase
 
