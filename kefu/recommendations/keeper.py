@@ -29,6 +29,7 @@ PAUSE_PER_STEP: Final = 2.0
 """Counting takes a third of the loop's time at most."""
 COUNT_AGAIN_S: Final = 20.0
 COMPACT_WITHIN_S: Final = 600.0
+FAILED_AGAIN_S: Final = 60.0
 DELTA_PAIRS: Final = (100_000, 1_000_000)
 """A compaction begins with a delta of a twentieth of the postings, between these bounds."""
 log = logging.getLogger("kefu.recommendations")
@@ -50,6 +51,7 @@ class Keeper:
         self._index, self._world, self._snapshot = index, world, snapshot
         self._compacted_at = world.clock.monotonic()
         self._counted_at: dict[int, float] = {}
+        self._has_failed = False
         self.compactions = self.failures = 0
 
     async def run(self) -> None:
@@ -71,14 +73,14 @@ class Keeper:
             length = await to_thread.run_sync(found.row_length, index.viewer_room)
         except Exception:
             index.abandon()
-            self.failures += 1
+            self.failures, self._has_failed = self.failures + 1, True
             log.exception("recommendations_not_compacted")
             return False
         except BaseException:
             index.abandon()
             raise
         index.replace(found.postings, length)
-        self._snapshot = found
+        self._snapshot, self._has_failed = found, False
         self.compactions += 1
         await self._world.on_snapshot(positions)
         return True
@@ -90,11 +92,14 @@ class Keeper:
                 await self.compact()
 
     def _is_due(self) -> bool:
+        """After a failure not at once: a full disk stays full for a while."""
         size, least_most = self._index.delta_size, DELTA_PAIRS
+        waited_s = self._world.clock.monotonic() - self._compacted_at
+        if self._has_failed and waited_s < FAILED_AGAIN_S:
+            return False
         if size >= min(max(len(self._index) // 20, least_most[0]), least_most[1]):
             return True
-        is_old = self._world.clock.monotonic() - self._compacted_at >= self._world.period_s
-        return is_old and size > 0
+        return waited_s >= self._world.period_s and size > 0
 
     async def _keep_counting(self) -> None:
         await self._in_steps(self._index.watch_heavy())

@@ -93,9 +93,12 @@ class _Place:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.snapshot: Snapshot | None = None
+        folder.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # who viewed what is private
         for number in range(PLACES):
             self.path = folder / f"{number:03}"
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

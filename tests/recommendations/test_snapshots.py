@@ -160,6 +160,20 @@ async def test_whenever_the_writing_process_is_killed_a_whole_snapshot_is_there(
     assert outcomes[-1]
 
 
+async def test_what_failed_is_not_tried_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path)
+    viewed(house.index, 1)
+    monkeypatch.setattr(keeper_module, "DELTA_PAIRS", (1, 1))
+    assert house.keeper._is_due()
+    (tmp_path / "plan-00000001").write_text("in the way")
+    assert not await house.keeper.compact()
+    assert not house.keeper._is_due()
+    house.clock.advance(keeper_module.FAILED_AGAIN_S)
+    assert house.keeper._is_due()
+
+
 async def test_a_damaged_snapshot_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
     house = House(tmp_path)
     viewed(house.index, 1)
@@ -202,3 +216,9 @@ async def test_two_instances_of_one_disk_have_a_place_each_and_begin_with_the_ne
     assert positions == {"views:1": "7-0"}
     assert told_by(again) == told_by(index)
     assert snapshots.latest(tmp_path / "001") is not None
+
+
+async def test_only_its_owner_may_look_into_the_snapshots(tmp_path: Path) -> None:
+    folder = tmp_path / "views"
+    await Kept(folder, "here", RecommendationSettings(), Unheard(), HandClock()).load()
+    assert folder.stat().st_mode & 0o777 == 0o700
