@@ -93,9 +93,7 @@ class _Place:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.snapshot: Snapshot | None = None
-        folder.mkdir(
-            mode=0o700, parents=True, exist_ok=True
-        )  # who viewed what is private
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # who viewed what is private
         for number in range(PLACES):
             self.path = folder / f"{number:03}"
             self.path.mkdir(exist_ok=True)

@@ -82,7 +82,9 @@ class Recommending:
     def routes(self, callers: Callers, ref: Callable[[str, str], Ref[Any]]) -> list[Route]:
         """`ref` leads to actors."""
         clock = self._around.clock
-        recording = Recording(self._products, ref, clock, self.tally, self._figures)
+        recording = Recording(
+            self._products, ref, clock, self.tally, self._figures, self.shelf.is_full
+        )
         return routes.routes(routes.World(callers, ref, recording, self.answers, self.tally, clock))
 
     async def run(self) -> None:

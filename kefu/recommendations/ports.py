@@ -37,6 +37,10 @@ class Index(Protocol):
         """What they viewed, the latest first."""
         ...
 
+    def is_full(self, viewer: UUID) -> bool:
+        """Whether they have viewed so much that no more is counted."""
+        ...
+
     def neighbours(self, product: int, limit: int) -> Sequence[tuple[int, float]]:
         """The most alike first; those that can be bought."""
         ...

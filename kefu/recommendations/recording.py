@@ -4,8 +4,8 @@ Shards are asked at once. Where one does not answer the whole request is refused
 was written down already counts once.
 """
 
-from asyncio import TaskGroup
-from collections.abc import Callable, Sequence
+from asyncio import TaskGroup, sleep
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -25,6 +25,7 @@ from kefu.recommendations.tally import Tally
 from protocol.recommendations import COUNTED_FROM_MS, NewView, Uncounted
 
 OLDEST_S: Final = 24 * 3600
+LOOKED_AT_ONCE: Final = 50
 Outcome: TypeAlias = Recorded | Uncounted
 
 
@@ -44,23 +45,28 @@ class Recording:
         clock: Clock,
         tally: Tally,
         figures: Figures,
+        is_full: Callable[[UUID], bool],
     ) -> None:
         self._products = products
         self._ref = ref
         self._clock = clock
         self._tally = tally
         self._figures = figures
+        self._is_full = is_full
 
     async def record(self, told: Sequence[Told]) -> list[Outcome]:
         """What became of each, in their order. Raises Problem(OVERLOADED), StoreUnavailable."""
         outcomes: list[Outcome] = ["too_short"] * len(told)
         long = [place for place, each in enumerate(told) if each.view.dwell_ms > COUNTED_FROM_MS]
+        full = await self._full({told[place].viewer for place in long})
         numbers = await self._products.numbers({told[place].product_id for place in long})
         places_by_shard: dict[int, list[int]] = {}
         for place in long:
             number = numbers.get(told[place].product_id)
             if number is None:
                 outcomes[place] = "unknown_product"
+            elif told[place].viewer in full:
+                outcomes[place] = "too_many"
             else:
                 places_by_shard.setdefault(shard_of(number), []).append(place)
         views = {
@@ -72,6 +78,16 @@ class Recording:
             outcomes[place] = outcome
         self._count(told, outcomes)
         return outcomes
+
+    async def _full(self, viewers: Collection[UUID]) -> set[UUID]:
+        """Those of whom the index counts no more: nobody is told that such a view was recorded."""
+        full = set[UUID]()
+        for place, viewer in enumerate(viewers, start=1):
+            if self._is_full(viewer):
+                full.add(viewer)
+            if place % LOOKED_AT_ONCE == 0:
+                await sleep(0)
+        return full
 
     async def _written(
         self, places_by_shard: dict[int, list[int]], views: dict[int, View]

@@ -66,6 +66,10 @@ class Shelf:
     def history(self, viewer: UUID, limit: int) -> Sequence[int]:
         return () if self.stock is None else self.stock.index.history(viewer, limit)
 
+    def is_full(self, viewer: UUID) -> bool:
+        """Whether no more of their views is counted."""
+        return self.stock is not None and self.stock.index.is_full(viewer)
+
     async def _published_neighbours(self, product: int, limit: int) -> list[tuple[int, float]]:
         ids = await self._products.ids((product,))
         if not ids:

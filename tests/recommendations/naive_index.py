@@ -7,6 +7,8 @@ from uuid import UUID
 
 from kefu.recommendations.views import Packed
 
+HISTORY = 90
+
 
 class NaiveIndex:
     """See `kefu.recommendations.ports.Index`."""
@@ -45,6 +47,9 @@ class NaiveIndex:
 
     def history(self, viewer: UUID, limit: int) -> list[int]:
         return list(self._viewed.get(self._joined.get(viewer, viewer), {}))[::-1][:limit]
+
+    def is_full(self, viewer: UUID) -> bool:
+        return len(self.history(viewer, HISTORY)) >= HISTORY
 
     def viewers_of(self, product: int) -> set[UUID]:
         return {viewer for viewer, viewed in self._viewed.items() if product in viewed}

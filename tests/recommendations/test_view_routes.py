@@ -9,11 +9,13 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from kefu.recommendations.messages import View
 from kefu.recommendations.recording import OLDEST_S
-from kefu.recommendations.views import unpacked
+from kefu.recommendations.views import packed, unpacked
 from kefu.storage.database import DatabasePool
 from kefu.storage.redis import open_redis
 from tests.fakes.proxy import proxy_to
+from tests.recommendations.naive_index import HISTORY
 from tests.recommendations.shelves import id_of
 from tests.recommendations.shop_page import SHOP, ShopPage, bearer, customer_of, guest_of
 from tests.recommendations.town import PREFIX, Town, open_town
@@ -52,6 +54,15 @@ async def test_a_view_counts_after_three_seconds_and_once_a_day(page: ShopPage) 
     assert await page.view(7, token, dwell_ms=3000.5) == RECORDED
     assert await page.view(7, token) == unrecorded("seen_today")
     assert await page.view(7, session_id="tab-1") == RECORDED
+
+
+async def test_who_has_viewed_more_than_is_counted_is_told_so(page: ShopPage) -> None:
+    anna = customer_of("anna")
+    page.town.index.add(packed(View(anna, number, 1) for number in range(HISTORY)))
+    too_many = (202, {"recorded": False, "reason": "too_many"})
+    assert await page.view(HISTORY, page.tokens.customer("anna")) == too_many
+    assert await page.view(HISTORY, page.tokens.customer("ben")) == RECORDED
+    assert HISTORY not in await history(page, anna)
 
 
 async def test_an_unknown_product_is_not_recorded(page: ShopPage) -> None:

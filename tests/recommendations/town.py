@@ -67,7 +67,7 @@ class Town:
             random=SeededEntropy().random,
         )
         self.recording = Recording(
-            self.products, self.router.ref, self.clock, self.tally, self.figures
+            self.products, self.router.ref, self.clock, self.tally, self.figures, self.shelf.is_full
         )
 
     def counted(self, name: str, **labels: str) -> float:

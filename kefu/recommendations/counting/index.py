@@ -206,13 +206,10 @@ class Index:
         number = int(self._numbering.find(*_key(viewer))[0])
         return [] if number < 0 else self._history(number)[:limit].tolist()
 
-    def history_size(self, viewer: UUID) -> int:
-        number = int(self._numbering.find(*_key(viewer))[0])
-        return 0 if number < 0 else int(self._history_length[number])
-
     def is_full(self, viewer: UUID) -> bool:
         """Whether nothing more of theirs is counted."""
-        return self.history_size(viewer) >= self._history_limit
+        number = int(self._numbering.find(*_key(viewer))[0])
+        return number >= 0 and int(self._history_length[number]) >= self._history_limit
 
     def neighbours(self, product: int, limit: int) -> list[tuple[int, float]]:
         """What its viewers viewed too and can be bought, with scores, the best first."""
