@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import time
 
+import anyio
 import msgspec
 import uvloop
 
@@ -91,7 +92,7 @@ async def measure(chats: int, rounds: int, every_s: float) -> Figures:
                     agent.send(frame)
                     took[what].append(await chat.until(seen, since))
 
-        async with asyncio.TaskGroup() as tasks:
+        async with anyio.create_task_group() as tasks:
             for number, chat in enumerate(opened):
                 tasks.create_task(hand(number, chat, agents[number % AGENTS]))
         cpu_s = cpu_seconds(shop.process_id) - before

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+import anyio
+
 from actors import ActorId
 from kefu.cluster.bridge import Audience, Bridge
 from kefu.cluster.codec import Codec
@@ -83,7 +85,7 @@ class Cluster:
 
     async def run(self) -> None:
         """Listen first, so that whoever hears of this instance can speak to it. Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
+        async with anyio.create_task_group() as tasks:
             tasks.create_task(self._links.run())
             await self._links.is_up.wait()
             tasks.create_task(self.slots.run())

@@ -4,12 +4,13 @@ Shards are asked at once. Where one does not answer the whole request is refused
 was written down already counts once.
 """
 
-from asyncio import TaskGroup, sleep
+from asyncio import sleep
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+import anyio
 from msgspec import Struct
 
 from actors import Ref
@@ -101,7 +102,7 @@ class Recording:
             found.update(zip(places, answer, strict=True))
 
         try:
-            async with TaskGroup() as asking:
+            async with anyio.create_task_group() as asking:
                 for shard, places in places_by_shard.items():
                     for start in range(0, len(places), VIEWS_PER_CALL):
                         some = places[start : start + VIEWS_PER_CALL]

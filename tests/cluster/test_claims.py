@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import anyio
 import asyncpg
 import pytest
+from anyio import TaskHandle
 
 from kefu.cluster.placement import SLOT_COUNT
 from kefu.cluster.store import PostgresClaims, claim
@@ -97,23 +99,23 @@ async def test_a_claim_waits_for_a_write_under_way_and_what_is_read_then_is_all_
         assert await taken == {7: 2}
         return await seqs(store, chat)
 
-    async with in_the_way_of(store, entry) as let_go, asyncio.TaskGroup() as tasks:
+    async with in_the_way_of(store, entry) as let_go, anyio.create_task_group() as tasks:
         write = tasks.create_task(outcome(journal, entry))
         await until_blocked(store, "WITH found")
         taking = tasks.create_task(take_and_read())
         await until_blocked(store, "UPDATE slot_owner")
-        assert not write.done()
+        assert write.status is TaskHandle.Status.PENDING
         await let_go()
 
-    assert write.result() == "written"
-    assert taking.result() == [1]
+    assert write.return_value == "written"
+    assert taking.return_value == [1]
 
 
 async def test_a_write_waits_for_a_claim_under_way_and_then_writes_nothing(
     journal: Journal, store: DatabasePool
 ) -> None:
     chat = Chat()
-    async with store.acquire() as claimant, asyncio.TaskGroup() as tasks:
+    async with store.acquire() as claimant, anyio.create_task_group() as tasks:
         transaction = claimant.transaction()
         await transaction.start()
         await claim(claimant, [7], "b")
@@ -121,7 +123,7 @@ async def test_a_write_waits_for_a_claim_under_way_and_then_writes_nothing(
         await until_blocked(store, "WITH found")
         await transaction.commit()
 
-    assert write.result() == "Fenced"
+    assert write.return_value == "Fenced"
     assert await seqs(store, chat) == []
 
 

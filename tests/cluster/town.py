@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from random import Random
 
+import anyio
 from msgspec import Struct
 
 from actors import Actor, ActorError, Kind, Request, Router
@@ -219,7 +220,7 @@ class _Bus:
                 if not house.is_dead:
                     on_data(data)
 
-        async with asyncio.TaskGroup() as tasks:
+        async with anyio.create_task_group() as tasks:
             tasks.create_task(bring())
             tasks.create_task(house.town.bus.listen(channel, waiting.put_nowait, on_up))
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
+import anyio
+
 CHUNK = 65536
 
 
@@ -63,7 +65,7 @@ class Proxy:
             return
         self._writers |= {back, forth}
         try:
-            async with asyncio.TaskGroup() as pumps:
+            async with anyio.create_task_group() as pumps:
                 pumps.create_task(self._pump(client, forth, is_question=True))
                 pumps.create_task(self._pump(server, back, is_question=False))
         finally:

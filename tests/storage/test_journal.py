@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import anyio
 import asyncpg
 import pytest
+from anyio import TaskHandle
 from msgspec.structs import replace
 
 from kefu.cluster.store import CLAIM, PostgresClaims
@@ -73,7 +75,7 @@ async def test_entries_are_done_in_the_order_they_came(journal: Journal) -> None
         await journal.append(chats[number].entry(1))
         done.append(number)
 
-    async with asyncio.TaskGroup() as tasks:
+    async with anyio.create_task_group() as tasks:
         for number in range(30):
             tasks.create_task(append(number))
 
@@ -141,7 +143,7 @@ async def test_a_write_waits_for_a_claim_under_way_and_then_writes_nothing(
     journal: Journal, store: DatabasePool
 ) -> None:
     chat = Chat()
-    async with store.acquire() as claimant, asyncio.TaskGroup() as tasks:
+    async with store.acquire() as claimant, anyio.create_task_group() as tasks:
         claim = claimant.transaction()
         await claim.start()
         await claimant.fetch(CLAIM, list(range(1024)), "another")
@@ -149,7 +151,7 @@ async def test_a_write_waits_for_a_claim_under_way_and_then_writes_nothing(
         await until_blocked(store, "WITH found")
         await claim.commit()
 
-    assert write.result() == "Fenced"
+    assert write.return_value == "Fenced"
     assert await seqs(store, chat) == []
 
 
@@ -158,7 +160,7 @@ async def test_a_claim_waits_for_a_write_under_way_and_then_sees_it(
 ) -> None:
     chat = Chat()
     entry = chat.entry(1)
-    async with in_the_way_of(store, entry) as let_go, asyncio.TaskGroup() as tasks:
+    async with in_the_way_of(store, entry) as let_go, anyio.create_task_group() as tasks:
         write = tasks.create_task(outcome(journal, entry))
         await until_blocked(store, "WITH found")
 
@@ -168,11 +170,11 @@ async def test_a_claim_waits_for_a_write_under_way_and_then_sees_it(
 
         claim = tasks.create_task(claim_and_read())
         await until_blocked(store, "UPDATE slot_owner")
-        assert not write.done()
+        assert write.status is TaskHandle.Status.PENDING
         await let_go()
 
-    assert write.result() == "written"
-    assert claim.result() == [1]
+    assert write.return_value == "written"
+    assert claim.return_value == [1]
 
 
 # --- bad company ----------------------------------------------------------------------------------
@@ -224,7 +226,7 @@ async def test_a_full_journal_refuses_at_once(store: DatabasePool, database: str
     for each in waiting:  # who gives up waiting wants nothing written
         each.cancel()
     await asyncio.wait(waiting)
-    async with asyncio.TaskGroup() as tasks:
+    async with anyio.create_task_group() as tasks:
         writer = tasks.create_task(journal.run())
         await until(lambda: journal.depth == 0)
         assert await outcome(journal, Chat(8).entry(1)) == "written"
@@ -240,7 +242,7 @@ async def test_who_still_waits_when_the_writer_ends_is_refused(
 ) -> None:
     journal = Journal(lambda: asyncpg.connect(database))
     entry = Chat().entry(1)
-    async with in_the_way_of(store, entry), asyncio.TaskGroup() as tasks:
+    async with in_the_way_of(store, entry), anyio.create_task_group() as tasks:
         writer = tasks.create_task(journal.run())
         in_hand = tasks.create_task(outcome(journal, entry))
         await until_blocked(store, "WITH found")
@@ -248,7 +250,7 @@ async def test_who_still_waits_when_the_writer_ends_is_refused(
         await until(lambda: journal.depth == 1)
         writer.cancel()
 
-    assert in_hand.result() == queued.result() == "StoreUnavailable"
+    assert in_hand.return_value == queued.return_value == "StoreUnavailable"
     with pytest.raises(StoreUnavailable, match="stopping"):
         await journal.append(entry)
 
@@ -258,14 +260,14 @@ async def test_an_appender_that_was_cancelled_takes_nobody_along(
 ) -> None:
     chat = Chat()
     entry = chat.entry(1)
-    async with in_the_way_of(store, entry) as let_go, asyncio.TaskGroup() as tasks:
+    async with in_the_way_of(store, entry) as let_go, anyio.create_task_group() as tasks:
         gone = tasks.create_task(journal.append(entry))
         await until_blocked(store, "WITH found")
         other = tasks.create_task(outcome(journal, Chat(8).entry(1)))
         gone.cancel()
         await let_go()
 
-    assert other.result() == "written"
+    assert other.return_value == "written"
 
 
 # --- guards and doubt -----------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """The journal when PostgreSQL or the way to it fails: nothing lost, nothing twice, never stuck."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import anyio
 import asyncpg
 import pytest
 
@@ -76,7 +76,7 @@ async def test_a_commit_given_up_for_lost_that_comes_through_is_no_collision(
     async with (
         running(lambda: asyncpg.connect(url)) as journal,
         in_the_way_of(store, entry) as let_go,
-        asyncio.TaskGroup() as tasks,
+        anyio.create_task_group() as tasks,
     ):
         write = tasks.create_task(outcome(journal, entry))
         await until_blocked(store, "WITH found")
@@ -84,7 +84,7 @@ async def test_a_commit_given_up_for_lost_that_comes_through_is_no_collision(
         await until_blocked(store, "WITH found", 2)
         await let_go()
 
-    assert write.result() == "written"
+    assert write.return_value == "written"
     assert await seqs(store, chat) == [1]
 
 
@@ -109,7 +109,7 @@ async def test_a_short_outage_is_waited_out(
 ) -> None:
     proxy, url = network
     chat = Chat()
-    async with running(lambda: asyncpg.connect(url)) as journal, asyncio.TaskGroup() as tasks:
+    async with running(lambda: asyncpg.connect(url)) as journal, anyio.create_task_group() as tasks:
         await journal.append(chat.entry(1))
         proxy.is_refusing = True
         proxy.cut()
@@ -118,7 +118,7 @@ async def test_a_short_outage_is_waited_out(
         await until(lambda: proxy.opened_count >= opened + 2)
         proxy.is_refusing = False
 
-    assert write.result() == "written"
+    assert write.return_value == "written"
     assert await seqs(store, chat) == [1, 2]
 
 
