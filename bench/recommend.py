@@ -20,6 +20,7 @@ import numpy as np
 from bench import views_postings, views_read
 from bench.figures import show, surroundings
 from bench.views_answers import Figures
+from bench.views_chats import beside_chats
 from bench.views_drawn import SIZES, Shop
 from bench.views_http import VIEWS_PER_S, over_http
 from bench.views_peers import implicit, pairs_in_redis
@@ -33,6 +34,7 @@ STAGES = {
     "serving": serving,
     "start": starting,
     "http": over_http,
+    "chats": beside_chats,
 }
 PEERS_UP_TO = 1_000_000
 """Views: implicit takes minutes and pairs in Redis days for more."""

@@ -85,7 +85,7 @@ async def measure(asked: Asked) -> Figures:
         async with open_own_stores() as stores:
             async with serving(stores, settings=settings):
                 await _fill(stores.database_url, count.size)
-            _put(snapshot.path, folder)
+            put(snapshot.path, folder)
             async with serving(stores, settings=settings) as shop, aiohttp.ClientSession() as http:
                 page = Page(http, shop.ws.replace("ws", "http", 1))
                 await _until_ready(page, int(np.argmax(count)))
@@ -98,7 +98,7 @@ def over_http(asked: Asked) -> Figures:
     return asyncio.run(measure(asked))
 
 
-def _put(snapshot: Path, folder: Path) -> None:
+def put(snapshot: Path, folder: Path) -> None:
     """Where the server, which was there before, looks for it: the name is the database's."""
     (place,) = folder.glob("*/000")
     shutil.copytree(snapshot, place / snapshot.name)

@@ -49,6 +49,12 @@ class ChatView(Generic[F]):
     def held_count(self) -> int:
         return len(self._held)
 
+    @property
+    def known(self) -> int:
+        """How many messages the chat has at least, by all that came."""
+        held = (held.needs if held.seq is None else held.seq for held in self._held)
+        return max(self.head, max(held, default=0))
+
     def admit(self, seq: int, frame: F, *, is_receipt: bool = False) -> Admission:
         """What to do with the message `seq` that just came. A receipt is owed, even a late one."""
         return self._admit(_Held(frame, seq - 1, seq, is_receipt))

@@ -250,6 +250,8 @@ class Connection:
                 if state.chat_id in self.awaited:
                     view.hold()
             return
+        if view.is_leaving and is_ours and not frame.reply_to and state.last_seq < view.known:
+            return  # said before the chat left, by another instance, and late
         if view.is_leaving:
             admission = view.admit_status_after_leaving(state.last_seq, outgoing, is_return=is_ours)
         else:

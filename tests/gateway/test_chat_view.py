@@ -206,6 +206,32 @@ def test_live_messages_wait_behind_a_replay() -> None:
     simulated(story)
 
 
+def test_what_was_said_before_a_chat_left_and_comes_late_brings_it_not_back() -> None:
+    """Another instance said it, and a link between the two was slow."""
+
+    async def story() -> None:
+        stage = Stage()
+        for _ in range(3):
+            stage.chats.speak()
+        peer = await stage.connected()
+        early = stage.status()
+        stage.chats.delay_s = 1.0
+        peer.say("resume", {"chat_id": str(CHAT), "last_seq": 1})
+        await passes(0.5)
+        stage.publish(stage.chats.speak())
+        stage.publish(stage.status("ended"))
+        stage.publish(early)
+        await passes(2)
+        said = [frame["payload"] for frame in peer.heard("chat_status")]
+        assert (said[-1]["status"], said[-1]["last_seq"]) == ("ended", 4)
+        stage.publish(stage.chats.speak())
+        await passes(2)
+        assert [m["payload"]["seq"] for m in peer.heard("new_message")] == [2, 3, 4]
+        await peer.leave()
+
+    simulated(story)
+
+
 def test_a_replay_that_fails_lets_go_of_what_waited() -> None:
     async def story() -> None:
         stage = Stage()
@@ -286,6 +312,15 @@ def test_behind_a_status_that_ends_the_following_nothing_in_between_is_theirs() 
     assert view.admit_status_after_leaving(9, "ended", is_return=False) is Admission.HOLD
     assert view.filled(5, 6) == ["bot", "ended"]
     assert (view.head, view.held_count) == (6, 0)
+
+
+def test_a_view_knows_how_far_the_chat_is_by_what_it_holds_back() -> None:
+    view = ChatView(5, "active")
+    assert view.known == 5
+    view.admit(8, "eight")
+    assert view.known == 8
+    view.admit_status(9, "active")
+    assert (view.known, view.head) == (9, 5)
 
 
 def test_who_follows_again_begins_where_the_new_status_says() -> None:

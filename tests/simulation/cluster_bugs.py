@@ -167,7 +167,7 @@ CLUSTER_BUGS: Final[dict[str, Bug]] = {
             bug(publish_without_gap_fill, "I14"),
             bug(link_resend_without_dedupe, "I2", "I9", "I13", "I14"),
             bug(turned_away_out_of_order, "I3"),
-            bug(drop_oldest_without_marker, "I9", "I12"),
+            bug(drop_oldest_without_marker, "I3", "I9", "I12"),
             bug(transfer_double_post, "I16"),
         )
     ),

@@ -19,7 +19,10 @@ SHOWN_BY: Final = {
     ("epoch-read-late", True): 31,
     ("guards-dropped", True): 14,
     ("tail-lost", True): 9,
-    ("turned-away-out-of-order", True): 9,
+    ("turned-away-out-of-order", True): 25,
+    ("link-resend-without-dedupe", True): 83,
+    ("drop-oldest-without-marker", True): 30,
+    ("place-leak", False): 4,
 }
 """Tried first: a seed that has shown the bug, where that is not one of the first few. Whatever
 changes the order of events moves it to another seed, which costs the search some time."""

@@ -1,4 +1,5 @@
-"""No seed breaks a promise. KEFU_SIMULATION_SEEDS says how many are played; 200 is usual.
+"""No seed breaks a promise. KEFU_SIMULATION_SEEDS says how many are played, 200 is usual, and
+KEFU_SIMULATION_FIRST which is the first: many can be played a part at a time.
 
 Among the promises: nothing that is meant for the staff alone reaches a customer. Every note,
 whisper, question to a colleague, reason and status note of these runs carries a random word, and
@@ -25,21 +26,27 @@ from tests.simulation.search import Report, report, report_cluster
 from tests.simulation.world import CANARY
 
 SEEDS: Final = int(os.environ.get("KEFU_SIMULATION_SEEDS", "200"))
+FIRST: Final = int(os.environ.get("KEFU_SIMULATION_FIRST", "0"))
 CHUNK: Final = 10
+CHUNKS: Final = range(FIRST, FIRST + SEEDS, CHUNK)
 
 pytestmark = pytest.mark.timeout(600)  # a busy machine plays as well, only later
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+@pytest.mark.parametrize("first", CHUNKS)
 def test_no_seed_breaks_a_promise(first: int) -> None:
-    reports = [report(seed) for seed in range(first, min(first + CHUNK, SEEDS))]
+    reports = [report(seed) for seed in seeds_from(first)]
     judge_reports(reports)
     judge_frames(reports)
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+@pytest.mark.parametrize("first", CHUNKS)
 def test_no_seed_breaks_a_promise_of_several_instances(first: int) -> None:
-    judge_reports([report_cluster(seed) for seed in range(first, min(first + CHUNK, SEEDS))])
+    judge_reports([report_cluster(seed) for seed in seeds_from(first)])
+
+
+def seeds_from(first: int) -> range:
+    return range(first, min(first + CHUNK, FIRST + SEEDS))
 
 
 def judge_reports(reports: list[Report]) -> None:
