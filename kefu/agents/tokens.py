@@ -197,6 +197,10 @@ class Tokens:
         """A guest's token, good for 30 days."""
         return self._sign_own(_GuestClaims(sub=guest_sub, exp=self._until(GUEST_TOKEN_S)))
 
+    def guest_until(self) -> datetime:
+        """Until when a guest who comes now is known."""
+        return self._clock.now() + timedelta(seconds=GUEST_TOKEN_S)
+
     def agent_access(self, agent: Agent, session_id: UUID) -> str:
         """An agent's token, good for an hour."""
         return self._sign_own(

@@ -4,19 +4,22 @@ Nothing here follows a redirect, and nothing reads an answer's body whole unless
 """
 
 import math
+from asyncio import sleep
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
 import msgspec
+from msgspec import Struct, field
 
+from kefu.bot.pace import Pace
 from kefu.bot.ports import ProviderError, Rejected, Transient
 from kefu.bot.sse import Event, OversizedEvent, SseReader
 
@@ -30,12 +33,16 @@ SMALL_BYTES: Final = 64 * 1024
 LAST_WORDS_S: Final = 0.5
 
 
-Client: TypeAlias = httpx.AsyncClient
+class Client(Struct, frozen=True):
+    """What all providers share."""
+
+    http: httpx.AsyncClient
+    pace: Pace = field(default_factory=Pace)
 
 
 @asynccontextmanager
 async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[Client]:
-    """The one client all providers share. Proxies come from the environment, and so do the
+    """Proxies come from the environment, and so do the
     certificates unless they are given: to read them takes a tenth of a second.
 
     Its connections are aiohttp's: httpx's own take twice the CPU for every piece of an answer.
@@ -48,14 +55,15 @@ async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[C
         verify=certificates or httpx.create_ssl_context(),
         headers={"User-Agent": "kefu"},
     ) as client:
-        yield client
+        yield Client(client)
 
 
 class Reply:
     """The head of an answer, and the ways to read the rest."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, pace: Pace) -> None:
         self._response = response
+        self._pace = pace
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         kind: str = self.headers.get("content-type", "")
@@ -66,7 +74,7 @@ class Reply:
         return self.content_type == "text/event-stream"
 
     def events(self) -> "Events":
-        return Events(self._response.aiter_bytes())
+        return Events(self._response.aiter_bytes(), self._pace)
 
     async def small_body(self) -> bytes:
         """The body, or the first 64 KiB of it."""
@@ -98,11 +106,14 @@ class Reply:
 class Events:
     """The events of an answer, as they come. Raises ProviderError when the stream breaks.
 
-    No generator: what is dropped in the middle has nothing to clean up.
+    No generator: what is dropped in the middle has nothing to clean up. With a `pace` it is read
+    no faster than that.
     """
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], pace: Pace | None = None) -> None:
+        self.pace = pace
         self._chunks = chunks
+        self._has_begun = False
         self._reader = SseReader()
         self._ready: deque[Event] = deque()
         self._is_over = False
@@ -114,6 +125,9 @@ class Events:
         while not self._ready:
             if self._is_over:
                 raise StopAsyncIteration
+            if self._has_begun and self.pace is not None and self.pace.pause_s:
+                await sleep(self.pace.pause_s)
+            self._has_begun = True
             with Translated():
                 chunk = await anext(self._chunks, None)
                 self._is_over = chunk is None
@@ -133,10 +147,12 @@ async def posted(
     fixed = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     content = msgspec.json.encode(body)
     with Translated():
-        request = client.build_request("POST", url, content=content, headers={**headers, **fixed})
-        response = await client.send(request, stream=True)
+        http = client.http
+        request = http.build_request("POST", url, content=content, headers={**headers, **fixed})
+        response = await http.send(request, stream=True)
     try:
-        yield Reply(response)
+        with client.pace.reading():
+            yield Reply(response, client.pace)
     finally:
         with suppress(ProviderError), Translated():
             await response.aclose()
@@ -145,6 +161,7 @@ async def posted(
 async def last_words(events: Events, note: Callable[[Event], object]) -> None:
     """What follows an answer that is whole already. Read to its end, so that the connection can be
     used again, but not waited for: a customer does, too."""
+    events.pace = None
     with anyio.move_on_after(LAST_WORDS_S), suppress(Transient, Rejected):
         async for event in events:
             note(event)

@@ -69,20 +69,29 @@ class Door(Struct, frozen=True):
 
         `stays` is false for a single request. Raises Problem or StoreUnavailable.
         """
-        headers = headers_of(scope)
-        self._check_origin(scope, headers)
-        self._check_room(hub)
         token = token_of(scope)
-        if stays and self.handshakes is not None:
-            self.handshakes.check(is_stranger=token is None)
+        self._look(scope, hub, token, stays=stays)
         if token is None:
-            visitor = self._guest(headers)
+            visitor = self._guest(headers_of(scope))
         else:
             visitor = Visitor(await self.accounts.identify(token))
             self._check_room(hub)
         if stays and hub.count(visitor.person) >= self.max_connections_per_person:
             raise Problem(ErrorCode.RATE_LIMITED, "Too many devices at once.", retry_after_s=5.0)
         return visitor
+
+    def admit_unnamed(self, scope: Scope, hub: Hub, *, stays: bool) -> None:
+        """Whoever comes without a token and is known by something else: no guest is made up for
+        them. Raises Problem."""
+        self._look(scope, hub, None, stays=stays)
+        if not self.allow_guests:
+            raise Problem(ErrorCode.UNAUTHORIZED)
+
+    def _look(self, scope: Scope, hub: Hub, token: str | None, *, stays: bool) -> None:
+        self._check_origin(scope, headers_of(scope))
+        self._check_room(hub)
+        if stays and self.handshakes is not None:
+            self.handshakes.check(is_stranger=token is None)
 
     async def identify(self, scope: Scope) -> Identity:
         """Who asks, by a token they must have. Raises Problem or StoreUnavailable."""

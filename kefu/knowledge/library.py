@@ -97,6 +97,8 @@ class Library:
             log.warning("knowledge_overloaded")
             return Found("none")
         index = self._index
+        if not index.groups:
+            return Found("none")
         try:
             with anyio.fail_after(FIND_WITHIN_S):
                 ranking = await anyio.to_thread.run_sync(

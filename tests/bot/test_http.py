@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kefu.bot import http
 from kefu.bot.http import SMALL_BYTES, Client, Reply, host_of, open_client, posted
+from kefu.bot.pace import Pace
 from kefu.bot.ports import ProviderError, Rejected, Transient
 from tests.bot.canned import Canned, client_of
 from tests.fakes.upstream.behaviour import Behaviour, Upstream
@@ -26,9 +27,9 @@ async def body_of(client: Client, url: str = "http://upstream/") -> bytes:
 
 async def test_the_limits_are_those_of_the_house() -> None:
     async with open_client() as client:
-        limits = client.timeout
+        limits = client.http.timeout
         assert (limits.connect, limits.read, limits.pool) == (5, 30, 10)
-        assert not client.follow_redirects
+        assert not client.http.follow_redirects
 
 
 async def test_who_finds_no_connection_free_is_told_so_in_time(
@@ -127,12 +128,13 @@ async def test_a_caller_that_is_cancelled_closes_the_stream() -> None:
 def test_when_to_come_back_is_read_in_every_way_it_is_written(
     headers: dict[str, str], expected: float | None
 ) -> None:
-    assert Reply(httpx.Response(429, headers=headers)).retry_after_s(NOW) == expected
+    assert Reply(httpx.Response(429, headers=headers), Pace()).retry_after_s(NOW) == expected
 
 
 @given(st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40))
 def test_whatever_retry_after_says_is_a_time_or_nothing(text: str) -> None:
-    reply = Reply(httpx.Response(429, headers=[(b"retry-after", text.encode("latin-1"))]))
+    headers = [(b"retry-after", text.encode("latin-1"))]
+    reply = Reply(httpx.Response(429, headers=headers), Pace())
     seconds = reply.retry_after_s(NOW + timedelta(seconds=1))
     assert seconds is None or seconds >= 0
 

@@ -98,20 +98,26 @@ class Callers:
         Raises Problem or StoreUnavailable; CHAT_NOT_FOUND where the name needs a token.
         """
         token = token_of(request.scope)
-        cookie = None if token is not None or name is not None else self._cookie(request)
+        if token is None and name is not None:
+            self._door.admit_unnamed(request.scope, self._hub, stays=stays)
+            await self._count(request, stays=stays)
+            return await self._named(request, name)
+        cookie = None if token is not None else self._cookie(request)
         visitor = await self._admit(request, cookie, stays=stays)
         if isinstance(visitor.identity, AgentIdentity):
             if name is None:
                 raise Problem(ErrorCode.FORBIDDEN)
-            return await self._named(request, name, self._new_guest(request))
+            return await self._named(request, name)
         if token is not None:
             return await self._known(visitor.identity)
-        if cookie is None and not stays:  # streams are counted while they are open
-            await self._rates.check(address_of(request))
-        if name is not None:
-            return await self._named(request, name, visitor.identity)
+        if cookie is None:
+            await self._count(request, stays=stays)
         identity = replace(visitor.identity, locale=_locale(request))
         return Caller(identity, visitor.guest_token, is_nameless=True)
+
+    async def _count(self, request: Request, *, stays: bool) -> None:
+        if not stays:  # streams are counted while they are open
+            await self._rates.check(address_of(request))
 
     async def reader(self, request: Request, name: str) -> AgentIdentity | Caller:
         """Who may read the session of that name: an agent, or its customer.
@@ -140,7 +146,7 @@ class Callers:
             return by_id
         return customer_id_of(name)
 
-    async def _named(self, request: Request, name: str, stranger: CustomerIdentity) -> Caller:
+    async def _named(self, request: Request, name: str) -> Caller:
         """Whoever knows the name, if it is no customer's of the shop and no guest's."""
         if not is_name(name):
             raise Problem(ErrorCode.INVALID_MESSAGE, NO_NAME, fields={"session_name": NO_NAME})
@@ -148,12 +154,16 @@ class Callers:
         known = await self._sessions.customer(customer_id)
         if known is not None and (known.is_signed or known.is_guest):
             raise Problem(ErrorCode.CHAT_NOT_FOUND)
-        identity = replace(
-            stranger,
+        identity = CustomerIdentity(
             customer_id=customer_id,
             sub=known.sub if known else name,
-            is_guest=False,
+            name=None,
+            email=None,
+            phone=None,
+            vip=False,
             locale=_locale(request),
+            is_guest=False,
+            expires_at=self._door.tokens.guest_until(),
         )
         return Caller(identity)
 
@@ -175,12 +185,6 @@ class Callers:
         except Problem:
             return None
         return text if isinstance(identity, CustomerIdentity) and identity.is_guest else None
-
-    def _new_guest(self, request: Request) -> CustomerIdentity:
-        token = self._door.tokens.guest(self._door.entropy.token(16))
-        identity = self._door.tokens.verify(token)
-        assert isinstance(identity, CustomerIdentity)
-        return identity
 
     async def _known(self, identity: CustomerIdentity) -> Caller:
         """Who came with a token; once it is put down that the shop has signed for them."""

@@ -1,0 +1,71 @@
+"""Many answers at once are read in larger pieces; few, and the first piece of each, at once."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+
+import pytest
+
+from kefu.bot import http
+from kefu.bot.http import Events, last_words
+from kefu.bot.pace import LONGEST_PAUSE_S, UNHURRIED, Pace
+
+
+class Crowded(Pace):
+    """So many answers are open, and stay so."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.open = ExitStack()
+        for _ in range(count):
+            self.open.enter_context(self.reading())
+
+
+async def pieces(*texts: str) -> AsyncIterator[bytes]:
+    for text in texts:
+        yield f"data: {text}\n\n".encode()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    noted: list[float] = []
+
+    async def note(seconds: float) -> None:
+        noted.append(seconds)
+
+    sleep: Callable[[float], Awaitable[None]] = note
+    monkeypatch.setattr(http, "sleep", sleep)
+    return noted
+
+
+def test_the_more_answers_are_open_the_longer_the_pause_up_to_a_tenth_of_a_second() -> None:
+    assert [Crowded(count).pause_s for count in (0, 1, UNHURRIED)] == [0, 0, 0]
+    assert 0 < Crowded(UNHURRIED + 1).pause_s < Crowded(UNHURRIED + 20).pause_s < LONGEST_PAUSE_S
+    assert Crowded(1000).pause_s == LONGEST_PAUSE_S
+
+
+def test_an_answer_that_is_over_counts_no_more() -> None:
+    pace = Crowded(UNHURRIED)
+    with pace.reading():
+        assert pace.pause_s > 0
+    assert pace.pause_s == 0
+
+
+async def test_the_first_piece_comes_at_once_and_each_later_one_after_a_pause(
+    pauses: list[float],
+) -> None:
+    events, pace = Events(pieces("a", "b", "c"), Crowded(1000)), LONGEST_PAUSE_S
+    said = [(event.data, len(pauses)) async for event in events]
+    assert said == [(b"a", 0), (b"b", 1), (b"c", 2)]
+    assert set(pauses) == {pace}
+
+
+async def test_with_few_answers_nobody_waits(pauses: list[float]) -> None:
+    assert [event.data async for event in Events(pieces("a", "b"), Crowded(1))] == [b"a", b"b"]
+    assert pauses == []
+
+
+async def test_the_end_of_an_answer_is_not_kept_waiting(pauses: list[float]) -> None:
+    events, noted = Events(pieces("a", "b", "c"), Crowded(1000)), []
+    await anext(events)
+    await last_words(events, noted.append)
+    assert ([event.data for event in noted], pauses) == ([b"b", b"c"], [])
