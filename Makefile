@@ -23,7 +23,7 @@ run: setup web ## serve http://127.0.0.1:8000 with a demo shop; Ctrl-C stops eve
 
 test: setup web system ## all tests; works beside a running server
 	@$(BIN)/python -m compileall -q -x node_modules kefu actors protocol tests  # once, not for each server started
-	@$(BIN)/pytest $(AT_ONCE) -m "not alone"
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/pytest $(AT_ONCE) -m "not alone"  # or they spin on each other
 	@$(BIN)/pytest -m alone
 	@$(NPM) test
 

@@ -50,7 +50,7 @@ async def _measure(asked: Asked) -> Figures:
     drawn = Drawn(SIZES[asked.size], asked.seed)
     views = packed(*drawn.fresh(int((asked.seconds + WARM_UP_S) * asked.views_per_s), 9))
     folder = Path(tempfile.mkdtemp(prefix="kefu-bench-", dir="/tmp"))
-    settings = {"KEFU_RECO_DIR": str(folder), "KEFU_RECO_SNAPSHOT_EVERY_S": "15"}
+    settings = {"KEFU_RECO_DIR": str(folder), "KEFU_RECO_SNAPSHOT_EVERY_S": "10"}
     server_cpus, _ours = cores()
     try:
         async with open_own_stores() as stores:

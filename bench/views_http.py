@@ -6,6 +6,7 @@ seen: from the view that is sent until the answer has it.
 """
 
 import asyncio
+import os
 import shutil
 import tempfile
 import time
@@ -102,6 +103,7 @@ def put(snapshot: Path, folder: Path) -> None:
     """Where the server, which was there before, looks for it: the name is the database's."""
     (place,) = folder.glob("*/000")
     shutil.copytree(snapshot, place / snapshot.name)
+    os.sync()  # or the disk is busy with it half a minute later, when something is measured
 
 
 async def _load(page: Page, shop: Shop, products: list[int], rate: int, rare: list[int]) -> Figures:

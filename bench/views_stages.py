@@ -28,13 +28,14 @@ from bench.views_answers import (
 from bench.views_drawn import SIZES, Shop, packed
 from bench.views_taken import TICK_S, Serving, take_in
 from kefu.recommendations.counting.index import Index
+from kefu.recommendations.follower import CATCHING_UP_AT_ONCE
 from kefu.recommendations.keeper import DELTA_PAIRS
 
 FEW = 2_000
 SAMPLE = 200
 HOT_SAMPLE = 40
 FRESH = 1_000_000
-AT_ONCE = 500
+AT_ONCE = CATCHING_UP_AT_ONCE
 """Views that are taken in where nobody waits: fewer at once cost more each."""
 
 
@@ -170,7 +171,7 @@ def starting(asked: Asked) -> Figures:
         views_postings.opened(asked.size, asked.seed, asked.folder)
     )
     opened_s = time.perf_counter() - began
-    taken = take_in(index, tail, asked.batch)
+    taken = take_in(index, tail, AT_ONCE)
     return {
         "tail_views": tail.size,
         "open_s": round(opened_s, 2),

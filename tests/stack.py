@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 import asyncpg
@@ -23,6 +24,7 @@ from kefu.storage.embedded import Stores, open_embedded
 from kefu.storage.migrate import upgrade
 from kefu.storage.places import SHARED
 from kefu.storage.redis import open_redis
+from tests.until import until
 
 __all__ = ["anyio_backend", "data_dir", "database", "pool", "redis", "stores", "template"]
 
@@ -64,7 +66,7 @@ def stores() -> Iterator[Stores]:
     with short_directory() as directory, start_blocking_portal() as portal:
         opened = open_embedded(directory / "data", on_progress=lambda words: None)
         with portal.wrap_async_context_manager(opened) as stores:
-            portal.call(_hurry, stores.database_url)
+            portal.call(set_fsync, stores, "off")
             yield stores
 
 
@@ -120,11 +122,21 @@ def _url_of(stores: Stores, name: str) -> str:
     return stores.database_url.replace("/kefu?", f"/{name}?")
 
 
-async def _hurry(url: str) -> None:
-    """No test pulls the plug of this machine, and dropping a database waits for its files. Tests
-    of what a start sets up, and of killing it, have servers of their own."""
-    for sql in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
-        await _execute(url, sql)
+async def set_fsync(stores: Stores, value: Literal["on", "off"]) -> None:
+    """Off, because no test pulls the plug of this machine, and dropping a database waits for its
+    files. Tests of what a start sets up, and of killing it, have servers of their own."""
+    for sql in (f"ALTER SYSTEM SET fsync = {value}", "SELECT pg_reload_conf()"):
+        await _execute(stores.database_url, sql)
+    await until(lambda: _is_fsync(stores, value))
+
+
+async def _is_fsync(stores: Stores, value: str) -> bool:
+    """A reload is asked for, not waited for."""
+    connection = await asyncpg.connect(stores.database_url)
+    try:
+        return bool(await connection.fetchval("SHOW fsync") == value)
+    finally:
+        await connection.close()
 
 
 async def _execute(url: str, sql: str) -> None:

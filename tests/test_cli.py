@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tomllib
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from kefu.settings import ALIASES
 from kefu.storage.database import DatabasePool
 from kefu.storage.embedded import Stores, open_embedded
 from tests.laws.sources import ROOT
+from tests.stack import set_fsync
 
 PASSWORD = "correct-Horse-7"
 DEADLINE_S = 50
@@ -52,6 +53,14 @@ async def kefu(
 def deployment(database: str, stores: Stores) -> dict[str, str]:
     """The variables of a deployment with its own empty database."""
     return {"KEFU_DATABASE_URL": database, "KEFU_REDIS_URL": stores.redis_url}
+
+
+@pytest.fixture
+async def durable(stores: Stores) -> AsyncIterator[None]:
+    """As a deployment is; other tests are spared the wait."""
+    await set_fsync(stores, "on")
+    yield
+    await set_fsync(stores, "off")
 
 
 async def test_the_version_is_told() -> None:
@@ -244,6 +253,7 @@ def verdicts(answer: Answer) -> dict[str, str]:
     return {line[:14].strip(): line[14:].split()[0] for line in rows}
 
 
+@pytest.mark.usefixtures("durable")
 async def test_a_healthy_deployment_passes_the_doctor(deployment: dict[str, str]) -> None:
     answer = await kefu("doctor", variables={**deployment, "KEFU_MAX_CONNECTIONS": "100"})
     assert answer.code == 0

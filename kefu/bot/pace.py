@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-UNHURRIED: Final = 30
+UNHURRIED: Final = 20
 """Answers at once for which nobody waits."""
-PAUSE_PER_ANSWER_S: Final = 0.0015
+PAUSE_PER_ANSWER_S: Final = 0.005
 LONGEST_PAUSE_S: Final = 0.1
 
 

@@ -4,6 +4,7 @@
 program behind it takes half a second to import.
 """
 
+import os
 import sys
 
 from kefu import __version__
@@ -14,6 +15,8 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"kefu {__version__}\n")
         return
+    # a kefu is one process a core: numpy's threads would spin where another one works
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from kefu.cli.program import run  # noqa: PLC0415  # after --version, see above
 
     sys.exit(run(sys.argv[1:]))

@@ -6,7 +6,9 @@ shards that live elsewhere is published there, and waits here, bounded, in case 
 
 import logging
 from asyncio import sleep
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
@@ -19,9 +21,10 @@ from kefu.recommendations.shards import SHARDS, shard_of
 from kefu.storage.errors import StoreUnavailable
 
 NEIGHBOURS: Final = 50
-PRODUCTS: Final = 5
+PRODUCTS: Final = 3
 """For each shard, each second: counting what goes with one may take milliseconds."""
-TAKEN: Final = 5000
+TAKEN: Final = 500
+"""By each shard, each second."""
 WAITING: Final = 10_000
 log = logging.getLogger("kefu.recommendations")
 
@@ -42,7 +45,10 @@ class Publisher:
         self._published = published
         self._clock = clock
         self._figures = figures
-        self._changed: tuple[dict[int, None], ...] = tuple({} for _ in range(SHARDS))
+        # of a plain dict the first gets ever harder to find, the more have been taken before it
+        self._changed: tuple[OrderedDict[int, None], ...] = tuple(
+            OrderedDict() for _ in range(SHARDS)
+        )
 
     async def publish(self, shard: int) -> None:
         """Some of what changed in the shard. What cannot be published now is, later."""
@@ -51,7 +57,7 @@ class Publisher:
             return
         self._take(index)
         changed = self._changed[shard]
-        numbers = list(changed)[:PRODUCTS]
+        numbers = list(islice(changed, PRODUCTS))
         if not numbers:
             return
         for number in numbers:
@@ -67,7 +73,7 @@ class Publisher:
             changed = self._changed[shard_of(number)]
             changed[number] = None
             if len(changed) > WAITING:
-                del changed[next(iter(changed))]
+                changed.popitem(last=False)
 
     async def _publish(self, index: Index, numbers: Sequence[int]) -> None:
         """Raises LogUnavailable, StoreUnavailable."""

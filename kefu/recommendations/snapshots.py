@@ -24,6 +24,7 @@ from kefu.recommendations.counting.postings import Postings, no_postings
 from kefu.recommendations.counting.rows import Ints
 
 KEPT: Final = 2
+IDS_AT_ONCE: Final = 500_000
 _NAME: Final = re.compile(r"snapshot-(\d{8})")
 _PLAN: Final = "plan.json"
 _TOLD: Final = "snapshot.json"
@@ -179,19 +180,27 @@ def _write(folder: Path, old: Snapshot | None, cut: Cut, positions: dict[str, st
         array: NDArray[Any] = open_memmap(_file(folder, name), "w+", dtype, (size,))
         return array
 
-    postings = compacted(no_postings() if old is None else old.postings, cut, in_file)
+    before = no_postings() if old is None else old.postings
+    postings = compacted(before, cut, in_file, _settle)
     high, low, number = _all_ids(old, cut)
     ids: dict[str, NDArray[Any]] = {"id_high": high, "id_low": low, "id_number": number}
     for name, array in ids.items():
-        np.save(_file(folder, name), array)
-    for array in msgspec.structs.astuple(postings):
-        if isinstance(array, np.memmap):
-            array.flush()
+        into = in_file(name, array.size, array.dtype)
+        for start in range(0, array.size, IDS_AT_ONCE):
+            into[start : start + IDS_AT_ONCE] = array[start : start + IDS_AT_ONCE]
+            _settle(into)
     told = Told(positions, len(postings), postings.viewer_count)
     (folder / _TOLD).write_bytes(msgspec.json.encode(told))
     for path in folder.iterdir():
         _sync(path)
     _sync(folder)
+
+
+def _settle(array: NDArray[Any]) -> None:
+    """On the disk, a few megabytes at a time: whoever commits to the same disk meanwhile, and that
+    is every message of a chat, would have to wait for all of them."""
+    if isinstance(array, np.memmap):
+        array.flush()
 
 
 def _all_ids(old: Snapshot | None, cut: Cut) -> Ids:

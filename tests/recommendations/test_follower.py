@@ -6,7 +6,12 @@ from contextlib import asynccontextmanager
 import anyio
 from redis.asyncio import Redis
 
-from kefu.recommendations.follower import COMPARE_EVERY_S, VIEWS_AT_ONCE, Follower
+from kefu.recommendations.follower import (
+    CATCHING_UP_AT_ONCE,
+    COMPARE_EVERY_S,
+    VIEWS_AT_ONCE,
+    Follower,
+)
 from kefu.recommendations.messages import KIND, Join, Record, View
 from kefu.recommendations.shards import shard_of
 from kefu.recommendations.stream import START, ViewLog
@@ -57,13 +62,19 @@ async def test_a_view_is_in_the_index_at_once(town: Town) -> None:
     assert town.counted("kefu_views_indexed_total") == 3
 
 
-async def test_what_was_written_before_the_start_is_read_in_slices(town: Town) -> None:
-    views = [View(viewer(str(number)), 7, 0) for number in range(2000)]
+async def test_what_was_written_before_the_start_is_read_in_slices_and_then_in_small_ones(
+    town: Town,
+) -> None:
+    views = [View(viewer(str(number)), 7, 0) for number in range(2400)]
     for start in range(0, 2000, 500):
         await town.log.record(shard_of(7), views[start : start + 500])
     await town.catch_up()
     assert (len(town.index), town.follower.has_caught_up) == (2000, True)
-    assert town.index.largest_slice == VIEWS_AT_ONCE
+    assert town.index.largest_slice == CATCHING_UP_AT_ONCE
+    town.index.largest_slice = 0
+    await town.log.record(shard_of(7), views[2000:])
+    await town.catch_up()
+    assert (len(town.index), town.index.largest_slice) == (2400, VIEWS_AT_ONCE)
 
 
 async def test_a_history_is_in_the_order_of_time_whatever_stream_it_is_in(town: Town) -> None:

@@ -130,7 +130,8 @@ def kill_at(step: int, patched: pytest.MonkeyPatch) -> None:
 
         return call
 
-    for owner, name in ((os, "fsync"), (np, "save"), (Path, "rename"), (shutil, "rmtree")):
+    written = ((os, "fsync"), (np.memmap, "flush"), (Path, "rename"), (shutil, "rmtree"))
+    for owner, name in written:
         patched.setattr(owner, name, dying(getattr(owner, name)))
 
 
@@ -151,7 +152,7 @@ async def test_whenever_the_writing_process_is_killed_a_whole_snapshot_is_there(
     assert await house.keeper.compact()
     monkeypatch.setattr(keeper_module, "_carry_out", killed)
     kept, outcomes = told_by(house.index), []
-    for step in range(24):
+    for step in range(28):
         viewed(house.index, 2 + step, 20)
         outcomes.append(await house.keeper.compact())
         kept = told_by(house.index) if outcomes[-1] else kept

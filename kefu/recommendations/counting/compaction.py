@@ -18,6 +18,8 @@ from kefu.recommendations.counting.rows import Flags, Ints, Longs
 BLOCK_ITEMS: Final = 1_000_000
 Allocate: TypeAlias = Callable[[str, int, Any], NDArray[Any]]
 """A new array for a name, of a size and a type: in memory or in a file."""
+Settle: TypeAlias = Callable[[NDArray[Any]], object]
+"""What was written into the array so far may go to the disk."""
 
 
 class Cut(Struct, frozen=True):
@@ -45,7 +47,13 @@ def in_memory(_name: str, size: int, dtype: Any) -> NDArray[Any]:
     return np.zeros(size, dtype)
 
 
-def compacted(old: Postings, cut: Cut, allocate: Allocate = in_memory) -> Postings:
+def in_no_file(_array: NDArray[Any]) -> None:
+    pass
+
+
+def compacted(
+    old: Postings, cut: Cut, allocate: Allocate = in_memory, settle: Settle = in_no_file
+) -> Postings:
     """The same pairs in longer rows; those of emptied viewers are gone."""
     is_alive = np.ones(max(old.viewer_count, cut.viewer_count), np.bool_)
     is_alive[cut.emptied] = False
@@ -56,6 +64,7 @@ def compacted(old: Postings, cut: Cut, allocate: Allocate = in_memory) -> Postin
         (cut.viewers, cut.products),
         cut.viewer_count,
         lambda name, size, dtype: allocate(f"product{name}", size, dtype),
+        settle,
     )
     viewer_start, viewers = merged(
         old.viewer_start,
@@ -64,6 +73,7 @@ def compacted(old: Postings, cut: Cut, allocate: Allocate = in_memory) -> Postin
         (cut.products, cut.viewers),
         cut.product_count,
         lambda name, size, dtype: allocate(f"viewer{name}", size, dtype),
+        settle,
     )
     return Postings(start, items, viewer_start, viewers)
 
@@ -75,6 +85,7 @@ def merged(
     added: tuple[Ints, Ints],
     row_count: int,
     allocate: Allocate,
+    settle: Settle,
 ) -> tuple[Longs, Ints]:
     """The old rows without what does not stay, each with what was added to it behind."""
     order = np.argsort(added[0], kind="stable")
@@ -88,6 +99,7 @@ def merged(
         new = np.bincount(new_rows[low:high] - first, minlength=last - first)
         start[first + 1 : last + 1] = kept + new
     np.cumsum(start, out=start)
+    settle(start)
     merged_items = allocate("s", int(start[-1]), np.int32)
     for first, last in blocks:
         rows, items = _old_block(old_start, old_items, first, last)
@@ -97,6 +109,7 @@ def merged(
         all_items = np.concatenate((items[is_kept], new_items[low:high]))
         place = np.argsort(all_rows, kind="stable")
         merged_items[start[first] : start[last]] = all_items[place]
+        settle(merged_items)
     return start, merged_items
 
 

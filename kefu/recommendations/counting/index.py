@@ -34,16 +34,16 @@ from kefu.recommendations.counting.rows import (
 from kefu.recommendations.counting.scoring import Score, Scores, best, cosine, counted, most_alike
 from kefu.recommendations.views import Packed, halves
 
-INLINE_VIEWS: Final = 60_000
+INLINE_VIEWS: Final = 40_000
 INLINE_VIEWERS: Final = 10_000
 """Above either, a product is hot."""
 SAMPLED_VIEWERS: Final = 2_000
 SUSPECT_VIEWERS: Final = 500
 """Of one with fewer viewers it is found out when it is asked for."""
-SLICE_VIEWERS: Final = 2_000
-SLICE_VIEWS: Final = 15_000
-SLICE_PRODUCTS: Final = 200_000
-"""At most, between two chances for others: each takes less than a millisecond."""
+SLICE_VIEWERS: Final = 1_000
+SLICE_VIEWS: Final = 7_500
+SLICE_PRODUCTS: Final = 100_000
+"""At most, between two chances for others: each takes about half a millisecond."""
 JOINED_AT_ONCE: Final = 100
 PRODUCTS: Final = 20_000_000
 CHANGED: Final = 100_000
