@@ -42,8 +42,8 @@ class Client(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[Client]:
-    """Proxies come from the environment, and so do the
-    certificates unless they are given: to read them takes a tenth of a second.
+    """For as long as the block takes. Proxies come from the environment, and so do the certificates
+    unless they are given: to read them takes a tenth of a second.
 
     Its connections are aiohttp's: httpx's own take twice the CPU for every piece of an answer.
     """

@@ -80,8 +80,8 @@ class Door(Struct, frozen=True):
             raise Problem(ErrorCode.RATE_LIMITED, "Too many devices at once.", retry_after_s=5.0)
         return visitor
 
-    def admit_unnamed(self, scope: Scope, hub: Hub, *, stays: bool) -> None:
-        """Whoever comes without a token and is known by something else: no guest is made up for
+    def admit_without_token(self, scope: Scope, hub: Hub, *, stays: bool) -> None:
+        """Whoever is known by something else, a session's name perhaps: no guest is made up for
         them. Raises Problem."""
         self._look(scope, hub, None, stays=stays)
         if not self.allow_guests:

@@ -99,7 +99,7 @@ class Callers:
         """
         token = token_of(request.scope)
         if token is None and name is not None:
-            self._door.admit_unnamed(request.scope, self._hub, stays=stays)
+            self._door.admit_without_token(request.scope, self._hub, stays=stays)
             await self._count(request, stays=stays)
             return await self._named(request, name)
         cookie = None if token is not None else self._cookie(request)

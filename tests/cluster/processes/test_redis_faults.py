@@ -106,7 +106,11 @@ async def test_nothing_is_lost_whatever_redis_does(
             began = anyio.current_time()
             await happen(outage)
             healed = anyio.current_time()
-            closed_s = await load.gap_closed(within_s=CLOSED_WITHIN_S)
+            try:
+                closed_s = await load.gap_closed(within_s=CLOSED_WITHIN_S)
+            except AssertionError as error:
+                error.add_note("\n".join(("before it:", *said, f"this one: {name}")))
+                raise
             waits = receipts(local, began, healed)
             said.append(
                 f"{name}: {healed - began:.1f} s, closed {closed_s:.2f} s later; "
