@@ -9,10 +9,11 @@ import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from math import inf
 from pathlib import Path
-from subprocess import DEVNULL, CalledProcessError, Popen
+from subprocess import DEVNULL, CalledProcessError, Popen, TimeoutExpired
 from typing import Final
 
 import anyio
@@ -29,6 +30,7 @@ PAUSE_PER_STEP: Final = 2.0
 """Counting takes a third of the loop's time at most."""
 COUNT_AGAIN_S: Final = 20.0
 COMPACT_WITHIN_S: Final = 600.0
+GONE_WITHIN_S: Final = 5.0
 FAILED_AGAIN_S: Final = 60.0
 DELTA_PAIRS: Final = (100_000, 1_000_000)
 """A compaction begins with a delta of a twentieth of the postings, between these bounds."""
@@ -161,5 +163,7 @@ async def _carry_out(plan: Path) -> None:
     finally:
         if process.poll() is None:
             process.kill()
+            with anyio.CancelScope(shield=True), suppress(TimeoutExpired):
+                await to_thread.run_sync(process.wait, GONE_WITHIN_S)
     if code != 0:
         raise CalledProcessError(code, command)

@@ -3,8 +3,9 @@
 import itertools
 import os
 import shutil
+import signal
 from pathlib import Path
-from subprocess import CalledProcessError
+from subprocess import CalledProcessError, Popen
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from kefu.recommendations.messages import View
 from kefu.recommendations.views import packed
 from kefu.settings import RecommendationSettings
 from tests.fakes.clock import HandClock
+from tests.until import until
 
 VIEWERS = [UUID(int=(number + 1) << 65 | number) for number in range(40)]
 
@@ -112,6 +114,24 @@ async def test_a_compaction_that_fails_changes_nothing_and_is_made_up_for(
     assert snapshots.latest(tmp_path) is None
     assert await house.keeper.compact()
     assert told_by(house.index) == before
+
+
+async def test_a_compaction_that_is_given_up_takes_its_process_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "plan.json")  # nobody writes into it: it would be read for ever
+    begun: list[Popen[bytes]] = []
+
+    def begin(*args: Any, **more: Any) -> Popen[bytes]:
+        begun.append(Popen(*args, **more))
+        return begun[-1]
+
+    monkeypatch.setattr(keeper_module, "Popen", begin)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keeper_module._carry_out, tmp_path)
+        await until(lambda: bool(begun))
+        tasks.cancel_scope.cancel()
+    assert begun[0].returncode == -signal.SIGKILL
 
 
 class Killed(BaseException):
