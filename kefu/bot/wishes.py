@@ -42,11 +42,14 @@ def is_named(name: str, noun: str) -> bool:
 
 
 def _stands_in(name: str, word: str) -> bool:
-    """A word of letters as a whole, in singular or plural; a single character (灯) at the end."""
+    """A word of letters as a whole, in singular or plural; a single character (灯) at the end of
+    one."""
     if word.isascii():
         stem = re.escape(forms.PLURAL.sub("", word))
         return re.search(rf"(?<![a-z0-9]){stem}(?:e?s?|y|ies)(?![a-z])", name) is not None
-    return name.endswith(word) if len(word) == 1 else word in name
+    if len(word) == 1:
+        return any(part.endswith(word) for part in name.split())
+    return word in name
 
 
 def _wish_in(clause: str) -> Wish | None:

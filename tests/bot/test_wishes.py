@@ -1,7 +1,7 @@
 """Which sentences wish to be shown products, and which only look like it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kefu.bot.wishes import Wish, is_named, wish_of
@@ -182,6 +182,7 @@ def test_of_several_sentences_the_first_wish_counts() -> None:
         ("Rechargeable batteries", "battery"),
         ("运动相机 GoPro 支架", "gopro 支架"),
         ("iPhone15 case", "iphone"),
+        ("露营灯 三档可调", "灯"),
     ],
 )
 def test_a_name_has_the_noun_in_either_script_and_number(name: str, noun: str) -> None:
@@ -212,6 +213,7 @@ WORDS = st.lists(
 
 
 @given(WORDS)
+@example("有推 有没")
 def test_whatever_is_said_a_wish_names_what_was_said_or_nothing(text: str) -> None:
     wish = wish_of(text)
     if wish is not None:
