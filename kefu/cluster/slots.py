@@ -24,8 +24,9 @@ BEAT_S: Final = 1.0
 REBALANCE_EVERY_BEATS: Final = 2
 REBALANCE_SHARE: Final = 0.1
 RETRY_S: Final = 0.2
-WRITTEN_AGAIN_S: Final = 1.5 * BEAT_S
-"""After Redis has forgotten who owns what, every owner writes its slots again within a beat."""
+SAID_AGAIN_S: Final = 1.5 * BEAT_S
+"""After Redis was away, or has forgotten who owns what, everybody says within a beat that they live
+and which slots are theirs."""
 SUSPECTED_S: Final = 3.0
 """By then a dead instance's lease has ended; one that lives was suspected for nothing."""
 log = logging.getLogger("kefu.cluster")
@@ -67,7 +68,9 @@ class Slots:
         self._leaving: set[int] = set()
         self._doubtful: set[int] = set()
         self._gone: dict[str, float] = {}
-        self._forgotten_until = 0.0
+        self._missed: Mapping[str, Member] = {}
+        """Who lived before Redis was away: no lease could be renewed, so theirs proves nothing."""
+        self._patient_until = 0.0
         self._look_now = asyncio.Event()
         self._has_changed = asyncio.Event()
         self._beats = 0
@@ -151,7 +154,8 @@ class Slots:
                 is_done = await self._beat()
             except BusUnavailable:
                 self.is_connected = False
-                is_done = await self._renew_doubtful()
+                await self._renew_doubtful()
+                is_done = False
             try:
                 async with asyncio.timeout(BEAT_S if is_done else RETRY_S):
                     await self._look_now.wait()
@@ -202,6 +206,8 @@ class Slots:
     async def _beat(self) -> bool:
         member = replace(self._member, connections=self.count_connections())
         view = await self._directory.beat(self.me, member, self._version)
+        if self._members and (not self.is_connected or self._has_forgotten(view)):
+            self._be_patient()
         self.is_connected = True
         if view.is_asked_to_leave:
             self.asked_to_leave.set()
@@ -229,30 +235,35 @@ class Slots:
             if member.weight > 0 and name not in self._gone
         }
 
+    def _has_forgotten(self, view: View) -> bool:
+        return view.owners is not None and bool(self._owners.keys() - view.owners.keys())
+
+    def _be_patient(self) -> None:
+        """Nobody is dead, and nothing free, only because Redis does not know better yet."""
+        self._missed = self._members
+        self._patient_until = asyncio.get_running_loop().time() + SAID_AGAIN_S
+
     async def _take_in(self, view: View) -> None:
         """Believe the directory; what it gives to somebody else is ours no more."""
-        is_news = view.owners is not None or view.members.keys() != self._members.keys()
-        if not (is_news or self._gone):
-            self._members = view.members
-            return
-        before, members = self._known_owners(), self._members.keys()
-        self._members = view.members
         now = asyncio.get_running_loop().time()
+        members = {**self._missed, **view.members} if now < self._patient_until else view.members
+        is_news = view.owners is not None or members.keys() != self._members.keys()
+        if not (is_news or self._gone):
+            self._members = members
+            return
+        before, met = self._known_owners(), self._members.keys()
+        self._members = members
         self._gone = {
-            name: until
-            for name, until in self._gone.items()
-            if name in view.members and until > now
+            name: until for name, until in self._gone.items() if name in members and until > now
         }
         if view.owners is not None:
-            await self._take_in_owners(view.owners, view.version, now)
+            await self._take_in_owners(view.owners, view.version)
         after = self._known_owners()
         changed = {slot for slot in range(SLOT_COUNT) if before[slot] != after[slot]}
-        if changed or members != self._members.keys():
+        if changed or met != members.keys():
             self._tell_settled(changed)
 
-    async def _take_in_owners(self, owners: Mapping[int, str], version: int, now: float) -> None:
-        if self._owners.keys() - owners.keys():
-            self._forgotten_until = now + WRITTEN_AGAIN_S
+    async def _take_in_owners(self, owners: Mapping[int, str], version: int) -> None:
         self._owners, self._version = dict(owners), version
         lost = {slot for slot in self._epochs if self._owners.get(slot, self.me) != self.me}
         if lost:
@@ -267,8 +278,8 @@ class Slots:
         living = self._members.keys() - self._gone.keys()
         free = [slot for slot in range(SLOT_COUNT) if self._owners.get(slot) not in living]
         held = [slot for slot in free if slot in self._epochs]
-        has_forgotten = asyncio.get_running_loop().time() < self._forgotten_until
-        abandoned = [slot for slot in free if slot in self._owners or not has_forgotten]
+        is_patient = asyncio.get_running_loop().time() < self._patient_until
+        abandoned = [slot for slot in free if slot in self._owners or not is_patient]
         wanted = held + wanted_by(self.me, abandoned, self._weights())
         taken = await self._directory.acquire(self.me, wanted, tuple(self._gone)) if wanted else ()
         for slot in taken:

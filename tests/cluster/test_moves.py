@@ -154,6 +154,43 @@ def test_no_question_fails_that_may_be_asked_again(seed: int, happens: Misfortun
     assert town.errors == {}
 
 
+async def away_for_longer_than_a_lease(town: Town) -> None:
+    await town.without_redis(4.0)
+
+
+async def flushed_while_away(town: Town) -> None:
+    await town.without_redis(4.0)
+    town.directory.forget()
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [away_for_longer_than_a_lease, flush, flushed_while_away],
+    ids=lambda each: each.__name__,
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_no_slot_changes_hands_only_because_redis_was_away(seed: int, happens: Misfortune) -> None:
+    moved: list[str] = []
+
+    async def changes(town: Town) -> None:
+        await asyncio.sleep(30)  # until each has its whole share
+        before = dict(town.claims.epochs)
+        await happens(town)
+        await asyncio.sleep(5)
+        again = [slot for slot, epoch in town.claims.epochs.items() if epoch != before[slot]]
+        breaks = sum(
+            state.breaks
+            for one in town.living
+            for other in town.living
+            if (state := one.cluster.link_state(other.name)) is not None
+        )
+        moved.append(f"{len(again)} slots, {breaks} links")
+
+    town = run_misfortune(seed, changes)
+    assert moved == ["0 slots, 0 links"]
+    assert town.errors == {}
+
+
 def test_a_killed_instance_is_noticed_long_before_its_lease_ends() -> None:
     assert longest_wait_after_a_kill() < 1.5
 
