@@ -33,6 +33,7 @@ from kefu.recommendations import messages as recommendations
 from kefu.recommendations.actor import ShardActor
 from kefu.recommendations.actor import World as ShardWorld
 from kefu.settings import Settings
+from kefu.storage.errors import StoreUnavailable
 from kefu.stores import Stores
 
 log = logging.getLogger("kefu.app")
@@ -92,7 +93,7 @@ def make_router(
     return Router(
         kinds,
         random=world.entropy.random,
-        on_crash=_note_crash,
+        on_crash=note_crash,
         on_enter=_bind_actor,
         transport=cluster.transport,
     )
@@ -134,8 +135,12 @@ def _connections_of(hub: Hub, agent_id: UUID) -> list[str]:
     return [listener.id for listener in hub if topic in listener.topics]
 
 
-def _note_crash(actor: ActorId, error: BaseException) -> None:
-    log.error("actor_failed", exc_info=error, extra={"actor": str(actor)})
+def note_crash(actor: ActorId, error: BaseException) -> None:
+    """Log it: an error where the actor is to blame, not the store. It begins anew either way."""
+    if isinstance(error, StoreUnavailable):
+        log.warning("actor_failed", extra={"actor": str(actor), "why": str(error)})
+    else:
+        log.error("actor_failed", exc_info=error, extra={"actor": str(actor)})
 
 
 def _bind_actor(actor: ActorId) -> None:

@@ -10,7 +10,10 @@ from uuid import UUID
 
 import pytest
 
+from actors import ActorId
 from kefu import logs
+from kefu.inhabitants import note_crash
+from kefu.storage.errors import StoreUnavailable
 
 CANARIES = {
     "token": "tok-canary-1",
@@ -174,3 +177,15 @@ def test_text_lines_cannot_be_forged_with_a_line_break(stream: io.StringIO) -> N
     logs.configure(level="info", style="text", stream=stream)
     logging.getLogger("kefu").info("refused", extra={"reason": "x\n09:00 info all_is_well"})
     assert len(stream.getvalue().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(StoreUnavailable("The database cannot be reached."), "WARNING"), (KeyError("x"), "ERROR")],
+)
+def test_an_actor_the_store_failed_is_not_to_blame(
+    error: Exception, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    note_crash(ActorId("conversation", "7"), error)
+
+    assert [record.levelname for record in caplog.records] == [level]

@@ -55,25 +55,30 @@ def play(
 
     `is_late`: a statement given up for lost may still take effect seconds later.
     """
-    loop = MortalLoop(seed)
     gc.disable()  # nearly all lives as long as the run, and looking for the rest costs a fifth
     gc.freeze()  # what was there before is not looked at afterwards, either
     try:
-        with (
-            warnings.catch_warnings(),
-            patch.object(CancelScope, "__hash__", hash_of_scope),
-            _listening() as logged,
-        ):
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                make = partial(World, seed, message_count, loop, node_count=nodes, is_late=is_late)
-                outcome = runner.run(_play(lambda: make(Metrics()), logged))
-                # what the dead had begun and never came to is no news
-                warnings.simplefilter("ignore", RuntimeWarning)
-                loop.unwind()
+        with warnings.catch_warnings():
+            outcome = _run(MortalLoop(seed), partial(World, seed, message_count), nodes, is_late)
             gc.collect()
     finally:
         gc.unfreeze()
         gc.enable()
+    return outcome
+
+
+def _run(loop: MortalLoop, make: Callable[..., World], nodes: int, is_late: bool) -> Outcome:
+    """All of it is forgotten with its return, but the outcome."""
+    with (
+        patch.object(CancelScope, "__hash__", hash_of_scope),
+        _listening() as logged,
+        asyncio.Runner(loop_factory=lambda: loop) as runner,
+    ):
+        make = partial(make, loop, node_count=nodes, is_late=is_late)
+        outcome = runner.run(_play(lambda: make(Metrics()), logged))
+        # what the dead had begun and never came to is no news
+        warnings.simplefilter("ignore", RuntimeWarning)
+        loop.unwind()
     return outcome
 
 
