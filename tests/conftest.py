@@ -1,12 +1,13 @@
 """Shared fixtures: real stores (tests/stack.py) and a real server with people (tests/server.py)."""
 
 from tests.server import own_people, own_server, people, server, session_database
-from tests.stack import anyio_backend, data_dir, database, pool, redis, stores, template
+from tests.stack import anyio_backend, data_dir, database, databases, pool, redis, stores
 
 __all__ = [
     "anyio_backend",
     "data_dir",
     "database",
+    "databases",
     "own_people",
     "own_server",
     "people",
@@ -15,5 +16,4 @@ __all__ = [
     "server",
     "session_database",
     "stores",
-    "template",
 ]

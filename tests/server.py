@@ -32,7 +32,7 @@ from kefu.entropy import SystemEntropy
 from kefu.settings import ALIASES
 from kefu.storage.database import open_pool
 from kefu.storage.embedded import Stores, open_embedded
-from tests.stack import copied_database
+from tests.databases import Databases
 from tests.talk import Talker
 
 __all__ = ["own_people", "own_server", "people", "server", "session_database"]
@@ -210,8 +210,8 @@ async def people_at(server: Server, data: Path) -> AsyncIterator[People]:
 
 
 @pytest.fixture(scope="session")
-async def session_database(stores: Stores, template: str) -> AsyncIterator[str]:
-    async with copied_database(stores, template) as url:
+async def session_database(databases: Databases) -> AsyncIterator[str]:
+    async with databases.lent() as url:
         yield url
 
 

@@ -1,5 +1,5 @@
 """Fixtures of the real stack: one embedded PostgreSQL and Valkey a test session, in a short
-directory under /tmp; a fresh database a test, copied from a template with the whole schema.
+directory under /tmp; a database a test, with the whole schema and no rows (tests/databases.py).
 
 A killed session leaves no process (the guard sees to it) but its directory: the next one sweeps it.
 """
@@ -9,10 +9,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -21,12 +20,12 @@ from redis.asyncio import Redis
 
 from kefu.storage.database import DatabasePool, open_pool
 from kefu.storage.embedded import Stores, open_embedded
-from kefu.storage.migrate import upgrade
 from kefu.storage.places import SHARED
 from kefu.storage.redis import open_redis
+from tests.databases import Databases
 from tests.until import until
 
-__all__ = ["anyio_backend", "data_dir", "database", "pool", "redis", "stores", "template"]
+__all__ = ["anyio_backend", "data_dir", "database", "databases", "pool", "redis", "stores"]
 
 _PREFIX = "kefu-tests-"
 _SWEPT_AFTER_S = 600
@@ -71,30 +70,16 @@ def stores() -> Iterator[Stores]:
 
 
 @pytest.fixture(scope="session")
-async def template(stores: Stores) -> str:
-    """The name of a database with every migration applied; nobody stays connected to it."""
-    await _execute(stores.database_url, "CREATE DATABASE template_kefu")
-    connection = await asyncpg.connect(_url_of(stores, "template_kefu"))
-    try:
-        await upgrade(connection, on_progress=lambda words: None)
-    finally:
-        await connection.close()
-    return "template_kefu"
-
-
-@asynccontextmanager
-async def copied_database(stores: Stores, template: str) -> AsyncIterator[str]:
-    """The URL of a fresh copy of the template, dropped at the end with whoever is connected."""
-    name = f"test_{uuid4().hex}"
-    await _execute(stores.database_url, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _url_of(stores, name)
-    await _execute(stores.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+async def databases(stores: Stores) -> Databases:
+    databases = Databases(stores)
+    await databases.prepare()
+    return databases
 
 
 @pytest.fixture
-async def database(stores: Stores, template: str) -> AsyncIterator[str]:
+async def database(databases: Databases) -> AsyncIterator[str]:
     """The URL of a database with the whole schema and no rows, this test's own."""
-    async with copied_database(stores, template) as url:
+    async with databases.lent() as url:
         yield url
 
 
@@ -118,31 +103,18 @@ async def redis(stores: Stores) -> AsyncIterator[Redis]:
         await client.aclose()
 
 
-def _url_of(stores: Stores, name: str) -> str:
-    return stores.database_url.replace("/kefu?", f"/{name}?")
-
-
 async def set_fsync(stores: Stores, value: Literal["on", "off"]) -> None:
     """Off, because no test pulls the plug of this machine, and dropping a database waits for its
     files. Tests of what a start sets up, and of killing it, have servers of their own."""
-    for sql in (f"ALTER SYSTEM SET fsync = {value}", "SELECT pg_reload_conf()"):
-        await _execute(stores.database_url, sql)
-    await until(lambda: _is_fsync(stores, value))
-
-
-async def _is_fsync(stores: Stores, value: str) -> bool:
-    """A reload is asked for, not waited for."""
     connection = await asyncpg.connect(stores.database_url)
-    try:
+
+    async def is_set() -> bool:
         return bool(await connection.fetchval("SHOW fsync") == value)
-    finally:
-        await connection.close()
 
-
-async def _execute(url: str, sql: str) -> None:
-    connection = await asyncpg.connect(url)
     try:
-        await connection.execute(sql)
+        await connection.execute(f"ALTER SYSTEM SET fsync = {value}")
+        await connection.execute("SELECT pg_reload_conf()")
+        await until(is_set)  # a reload is asked for, not waited for
     finally:
         await connection.close()
 
