@@ -24,6 +24,7 @@ from tests.until import until
 SEEDS = range(int(os.environ.get("KEFU_SIMULATION_SEEDS", "12")))
 Misfortune = Callable[[Town], Coroutine[None, None, None]]
 WRITERS = 10
+SHARED_OUT_S, BEATS_S = 30.0, 5.0  # virtual ones
 MARKS = 60
 
 
@@ -173,10 +174,10 @@ def test_no_slot_changes_hands_only_because_redis_was_away(seed: int, happens: M
     moved: list[str] = []
 
     async def changes(town: Town) -> None:
-        await asyncio.sleep(30)  # until each has its whole share
+        await asyncio.sleep(SHARED_OUT_S)
         before = dict(town.claims.epochs)
         await happens(town)
-        await asyncio.sleep(5)
+        await asyncio.sleep(BEATS_S)
         again = [slot for slot, epoch in town.claims.epochs.items() if epoch != before[slot]]
         breaks = sum(
             state.breaks
