@@ -19,6 +19,7 @@ from kefu.clock import SystemClock
 from kefu.recommendations.counting.index import Index
 from kefu.recommendations.keeper import Keeper, World
 from kefu.recommendations.snapshots import Snapshot
+from kefu.recommendations.turns import Turns
 from kefu.recommendations.views import Packed
 
 TICK_S = 0.001
@@ -49,6 +50,7 @@ class Serving:
         self, index: Index, snapshot: Snapshot, folder: Path, views: Packed, batch: int
     ) -> None:
         self._index, self._folder, self._views, self.taken = index, folder, views, 0
+        self._turns = turns = Turns()
         self._news: list[Packed] = []
         self._batch = batch
         self.stalls, self.stalls_compacting = Watch(), Watch()
@@ -56,7 +58,7 @@ class Serving:
         self._watch: Watch | None = None
         self.answers: list[float] = []
         self.fresh: list[float] = []
-        world = World(folder, SystemClock(), lambda: {"views:00": "2-0"}, self._hear, 3600.0)
+        world = World(folder, SystemClock(), lambda: {"views:00": "2-0"}, self._hear, 3600.0, turns)
         self.keeper = Keeper(index, world, snapshot)
 
     async def run(self, seconds: float, views_per_s: int, asked: Sequence[int], rate: int) -> None:
@@ -100,12 +102,13 @@ class Serving:
         began = time.perf_counter()
         while True:
             while self._news:
-                self._index.add(self._news.pop(0))
+                async with self._turns.turn():
+                    self._index.add(self._news.pop(0))
             due = min(int((time.perf_counter() - began) * rate), self._views.size)
             for start in range(self.taken, due, self._batch):
                 self.taken = min(start + self._batch, due)
-                self._index.add(self._views[start : self.taken])
-                await asyncio.sleep(0)
+                async with self._turns.turn():
+                    self._index.add(self._views[start : self.taken])
             await asyncio.sleep(PORTION_S)
 
     async def _ask(self, products: Sequence[int], rate: int) -> None:
@@ -114,7 +117,8 @@ class Serving:
         while True:
             due = began + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            self._index.neighbours(products[number % len(products)], LIMIT)
+            async with self._turns.turn():
+                self._index.neighbours(products[number % len(products)], LIMIT)
             self.answers.append(time.perf_counter() - due)
             number += 1
 
@@ -127,12 +131,13 @@ class Serving:
             viewer += 1
             began = time.perf_counter()
             self._news.append(packed(np.array([viewer, viewer]), both))
-            while not self._goes_with(*both.tolist()):  # noqa: ASYNC110, nobody tells when
+            while not await self._goes_with(*both.tolist()):  # noqa: ASYNC110, nobody tells when
                 await asyncio.sleep(TICK_S)
             self.fresh.append(time.perf_counter() - began)
 
-    def _goes_with(self, one: int, other: int) -> bool:
-        return other in dict(self._index.neighbours(one, 1000))
+    async def _goes_with(self, one: int, other: int) -> bool:
+        async with self._turns.turn():
+            return other in dict(self._index.neighbours(one, 1000))
 
     def _rarely_viewed(self, chance: random.Random) -> int:
         some = chance.sample(range(self._index.postings.product_count), 50)

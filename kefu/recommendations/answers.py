@@ -4,7 +4,6 @@ The index proposes, the catalogue decides: whatever is answered can be bought at
 still free are filled with what is viewed most, of the same category first.
 """
 
-from asyncio import sleep
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -58,10 +57,10 @@ class Answers:
         async with self._timed("for_viewer"):
             history = self._shelf.history(viewer, self._history_limit)
             wanted = limit + MARGIN
-            viewed = []
-            for product in history[:RECENT]:
-                viewed.append((product, await self._shelf.neighbours(product, wanted + RECENT)))
-                await sleep(0)
+            viewed = [
+                (product, await self._shelf.neighbours(product, wanted + RECENT))
+                for product in history[:RECENT]
+            ]
             seen = set(history)
             items = await self._explained(blended(viewed, seen), limit)
             return await self._filled(items, limit, seen, None)

@@ -6,7 +6,6 @@ single cancellation may get lost in redis-py (the `wait_for` of Python 3.11).
 """
 
 import logging
-from asyncio import sleep
 from collections.abc import Sequence
 from itertools import chain
 from typing import Final
@@ -19,6 +18,7 @@ from kefu.clock import Clock
 from kefu.recommendations.figures import Figures
 from kefu.recommendations.ports import Index, LogUnavailable, Positions
 from kefu.recommendations.stream import START, Portion, ViewLog, order
+from kefu.recommendations.turns import Turns
 from kefu.recommendations.views import unpacked
 
 VIEWS_AT_ONCE: Final = 75
@@ -36,7 +36,13 @@ class Follower:
     """`log` needs a client of its own: it waits. `positions` are those of the index."""
 
     def __init__(
-        self, log: ViewLog, index: Index, positions: Positions, clock: Clock, figures: Figures
+        self,
+        log: ViewLog,
+        index: Index,
+        positions: Positions,
+        clock: Clock,
+        figures: Figures,
+        turns: Turns,
     ) -> None:
         self.positions = positions
         """Never ahead of the index: a snapshot of both is whole."""
@@ -46,6 +52,7 @@ class Follower:
         self._index = index
         self._clock = clock
         self._figures = figures
+        self._turns = turns
         self._compare_at = 0.0
         self._pause_s = PAUSE_S
 
@@ -92,12 +99,12 @@ class Follower:
         at_once = VIEWS_AT_ONCE if self.has_caught_up else CATCHING_UP_AT_ONCE
         for start in range(0, len(views), at_once):
             some = views[in_order[start : start + at_once]]
-            self._figures.views_indexed.inc(self._index.add(some))
-            await sleep(0)
+            async with self._turns.turn():
+                self._figures.views_indexed.inc(self._index.add(some))
         for join in chain.from_iterable(portion.joins for portion in portions):
             guest, customer = UUID(bytes=join[:16]), UUID(bytes=join[16:32])
-            self._index.join(guest, customer, is_guest=bool(join[32]))
-            await sleep(0)
+            async with self._turns.turn():
+                self._index.join(guest, customer, is_guest=bool(join[32]))
         self.positions.update({portion.stream: portion.last_id for portion in portions})
         self._figures.lag.set(max((self._age_s(portion) for portion in portions), default=0.0))
 

@@ -24,6 +24,7 @@ from kefu.clock import Clock
 from kefu.recommendations import snapshots
 from kefu.recommendations.counting.index import Index
 from kefu.recommendations.snapshots import Snapshot
+from kefu.recommendations.turns import Turns
 
 LOOK_EVERY_S: Final = 1.0
 PAUSE_PER_STEP: Final = 2.0
@@ -34,6 +35,7 @@ GONE_WITHIN_S: Final = 5.0
 FAILED_AGAIN_S: Final = 60.0
 DELTA_PAIRS: Final = (100_000, 1_000_000)
 """A compaction begins with a delta of a twentieth of the postings, between these bounds."""
+DONE: Final = object()
 log = logging.getLogger("kefu.recommendations")
 
 
@@ -46,6 +48,7 @@ class World(Struct, frozen=True):
     positions: Callable[[], Mapping[str, str]]
     on_snapshot: Callable[[Mapping[str, str]], Awaitable[None]]
     period_s: float
+    turns: Turns
 
 
 class Keeper:
@@ -124,12 +127,12 @@ class Keeper:
     async def _in_steps(self, work: Iterator[None]) -> None:
         monotonic = self._world.clock.monotonic
         while True:
-            began = monotonic()
-            try:
-                next(work)
-            except StopIteration:
-                return
-            await anyio.sleep((monotonic() - began) * PAUSE_PER_STEP)
+            async with self._world.turns.turn():
+                began = monotonic()
+                if next(work, DONE) is DONE:
+                    return
+                took_s = monotonic() - began
+            await anyio.sleep(took_s * PAUSE_PER_STEP)
 
 
 async def _made(plan: Path) -> Snapshot:

@@ -21,6 +21,7 @@ from kefu.recommendations.keeper import Keeper, World
 from kefu.recommendations.ports import LogUnavailable, Positions
 from kefu.recommendations.snapshots import Snapshot
 from kefu.recommendations.stream import ViewLog
+from kefu.recommendations.turns import Turns
 from kefu.settings import RecommendationSettings
 
 PLACES: Final = 256
@@ -49,7 +50,7 @@ class Kept:
         """
         return await to_thread.run_sync(self._loaded)
 
-    def keeper(self, index: Index, positions: Mapping[str, str]) -> Keeper:
+    def keeper(self, index: Index, positions: Mapping[str, str], turns: Turns) -> Keeper:
         """For an index that was loaded here; `positions` goes on as the log is followed."""
         place = self._place
         assert place is not None
@@ -59,6 +60,7 @@ class Kept:
             lambda: positions,
             self._note,
             self._settings.reco_snapshot_every_s,
+            turns,
         )
         return Keeper(index, world, place.snapshot)
 

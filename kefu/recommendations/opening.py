@@ -32,6 +32,7 @@ from kefu.recommendations.recording import Recording
 from kefu.recommendations.shelf import Shelf, Stock
 from kefu.recommendations.stream import ViewLog
 from kefu.recommendations.tally import Tally
+from kefu.recommendations.turns import Turns
 from kefu.recommendations.viewers import Callers
 from kefu.settings import RecommendationSettings
 from kefu.storage.database import DatabasePool
@@ -67,15 +68,16 @@ class Recommending:
         settings, clock = around.settings, around.clock
         self._around = around
         self._figures = figures = Figures(around.registry)
+        self._turns = turns = Turns()
         self._products = products = Products(around.catalogue)
         published = Published(around.redis, around.prefix)
         self.log = _log(around, around.redis)
         self.tally = Tally(around.pool, clock)
-        self.shelf = shelf = Shelf(products, published)
+        self.shelf = shelf = Shelf(products, published, turns)
         self.answers = Answers(
             around.catalogue, products, shelf, clock, figures, settings.reco_history_limit
         )
-        publisher = Publisher(lambda: shelf.whole, products, published, clock, figures)
+        publisher = Publisher(lambda: shelf.whole, products, published, clock, figures, turns)
         self.shards = actor.World(self.log, publisher.publish)
         figures.is_ready.set_function(lambda: shelf.whole is not None)
 
@@ -109,7 +111,7 @@ class Recommending:
             tasks.start_soon(_lasting, "tally", self.tally.run)
             index, positions = await _loaded(kept)
             self.shelf.stock = stock = self._stock(index, positions, following)
-            keeper = kept.keeper(index, stock.follower.positions)
+            keeper = kept.keeper(index, stock.follower.positions, self._turns)
             tasks.start_soon(_lasting, "follower", stock.follower.run)
             tasks.start_soon(_lasting, "availability", stock.availability.run)
             tasks.start_soon(_lasting, "keeper", keeper.run)
@@ -118,7 +120,7 @@ class Recommending:
         around, figures = self._around, self._figures
         figures.pairs.set_function(lambda: len(index))
         figures.viewers.set_function(lambda: index.viewers)
-        follower = Follower(following, index, positions, around.clock, figures)
+        follower = Follower(following, index, positions, around.clock, figures, self._turns)
         return Stock(index, follower, Availability(around.catalogue, index, figures))
 
 

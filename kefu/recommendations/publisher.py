@@ -5,7 +5,6 @@ shards that live elsewhere is published there, and waits here, bounded, in case 
 """
 
 import logging
-from asyncio import sleep
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -18,6 +17,7 @@ from kefu.recommendations.ports import Index, LogUnavailable
 from kefu.recommendations.products import Products
 from kefu.recommendations.published import Neighbours, Published
 from kefu.recommendations.shards import SHARDS, shard_of
+from kefu.recommendations.turns import Turns
 from kefu.storage.errors import StoreUnavailable
 
 NEIGHBOURS: Final = 50
@@ -39,12 +39,14 @@ class Publisher:
         published: Published,
         clock: Clock,
         figures: Figures,
+        turns: Turns,
     ) -> None:
         self._index = index
         self._products = products
         self._published = published
         self._clock = clock
         self._figures = figures
+        self._turns = turns
         # of a plain dict the first gets ever harder to find, the more have been taken before it
         self._changed: tuple[OrderedDict[int, None], ...] = tuple(
             OrderedDict() for _ in range(SHARDS)
@@ -79,8 +81,8 @@ class Publisher:
         """Raises LogUnavailable, StoreUnavailable."""
         found: dict[int, Sequence[tuple[int, float]]] = {}
         for number in numbers:
-            found[number] = index.neighbours(number, NEIGHBOURS)
-            await sleep(0)
+            async with self._turns.turn():
+                found[number] = index.neighbours(number, NEIGHBOURS)
         near = (neighbour for neighbours in found.values() for neighbour, _ in neighbours)
         ids = await self._products.ids(dict.fromkeys((*found, *near)))
         answers: dict[UUID, Neighbours] = {

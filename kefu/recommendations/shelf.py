@@ -14,6 +14,7 @@ from kefu.recommendations.follower import Follower
 from kefu.recommendations.ports import Index, LogUnavailable
 from kefu.recommendations.products import Products
 from kefu.recommendations.published import Published
+from kefu.recommendations.turns import Turns
 
 log = logging.getLogger("kefu.recommendations")
 
@@ -33,11 +34,12 @@ class Stock(Struct, frozen=True):
 class Shelf:
     """Its methods raise StoreUnavailable."""
 
-    def __init__(self, products: Products, published: Published) -> None:
+    def __init__(self, products: Products, published: Published, turns: Turns) -> None:
         self.stock: Stock | None = None
         """None until it was loaded."""
         self._products = products
         self._published = published
+        self._turns = turns
 
     @property
     def whole(self) -> Index | None:
@@ -50,7 +52,10 @@ class Shelf:
             found = await self._published_neighbours(product, limit)
             if found:
                 return found
-        return self.stock.index.neighbours(product, limit) if self.stock is not None else ()
+        if self.stock is None:
+            return ()
+        async with self._turns.turn():
+            return self.stock.index.neighbours(product, limit)
 
     def popular(
         self, limit: int, category_id: UUID | None = None, *, is_of_category: bool = False

@@ -15,6 +15,7 @@ from kefu.recommendations.follower import (
 from kefu.recommendations.messages import KIND, Join, Record, View
 from kefu.recommendations.shards import shard_of
 from kefu.recommendations.stream import START, ViewLog
+from kefu.recommendations.turns import Turns
 from kefu.storage.embedded import Stores
 from kefu.storage.redis import open_redis
 from tests.fakes.proxy import Proxy, proxy_to
@@ -43,7 +44,7 @@ async def through_proxy(
         client = open_redis(f"redis://127.0.0.1:{proxy.port}/0", read_timeout_s=3)
         log = ViewLog(client, PREFIX, town.clock, 60)
         index = NaiveIndex()
-        yield proxy, Follower(log, index, {}, town.clock, town.figures), index
+        yield proxy, Follower(log, index, {}, town.clock, town.figures, Turns()), index
         await client.aclose()
 
 
@@ -115,7 +116,7 @@ async def test_positions_are_never_ahead_of_the_index(town: Town) -> None:
             return super().add(views)  # type: ignore[arg-type]
 
     positions: dict[str, str] = {}
-    follower = Follower(town.log, Watched(), positions, town.clock, town.figures)
+    follower = Follower(town.log, Watched(), positions, town.clock, town.figures, Turns())
     await follower.take_in_news()
     assert seen == [(0, False)]
     assert "views:3" in positions
@@ -125,7 +126,7 @@ async def test_reading_goes_on_where_the_snapshot_ends(town: Town) -> None:
     await town.views({"anna": [1, 2, 3]})
     kept = dict(town.follower.positions)
     await write(town, "anna", 4)
-    later = Follower(town.log, NaiveIndex(), kept, town.clock, town.figures)
+    later = Follower(town.log, NaiveIndex(), kept, town.clock, town.figures, Turns())
     while await later.take_in_news():
         pass
     assert town.counted("kefu_views_indexed_total") == 4  # three by the first, one by the other

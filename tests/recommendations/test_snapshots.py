@@ -20,6 +20,7 @@ from kefu.recommendations.counting.index import Index
 from kefu.recommendations.keeper import Keeper, World
 from kefu.recommendations.kept import Kept
 from kefu.recommendations.messages import View
+from kefu.recommendations.turns import Turns
 from kefu.recommendations.views import packed
 from kefu.settings import RecommendationSettings
 from tests.fakes.clock import HandClock
@@ -54,7 +55,7 @@ class House:
         self.folder, self.index, self.clock = folder, index or Index(), HandClock()
         self.positions = {"views:0": "1-0"}
         self.told: list[dict[str, str]] = []
-        world = World(folder, self.clock, lambda: self.positions, self.hear, 600.0)
+        world = World(folder, self.clock, lambda: self.positions, self.hear, 600.0, Turns())
         self.keeper = Keeper(self.index, world)
 
     async def hear(self, positions: object) -> None:

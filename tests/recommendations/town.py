@@ -22,6 +22,7 @@ from kefu.recommendations.shards import shard_of
 from kefu.recommendations.shelf import Shelf, Stock
 from kefu.recommendations.stream import ViewLog
 from kefu.recommendations.tally import Tally
+from kefu.recommendations.turns import Turns
 from kefu.storage.database import DatabasePool
 from tests.fakes.clock import HandClock
 from tests.fakes.entropy import SeededEntropy
@@ -49,13 +50,14 @@ class Town:
         self.log = ViewLog(redis, PREFIX, self.clock, per_minute)
         self.products = Products(self.shelves)
         self.published = Published(redis, PREFIX)
-        self.shelf = Shelf(self.products, self.published)
+        turns = Turns()
+        self.shelf = Shelf(self.products, self.published, turns)
         self.index = NaiveIndex()
-        self.follower = Follower(self.log, self.index, {}, self.clock, self.figures)
+        self.follower = Follower(self.log, self.index, {}, self.clock, self.figures, turns)
         self.availability = Availability(self.shelves, self.index, self.figures)
         self.shelf.stock = Stock(self.index, self.follower, self.availability)
         self.publisher = Publisher(
-            lambda: self.shelf.whole, self.products, self.published, self.clock, self.figures
+            lambda: self.shelf.whole, self.products, self.published, self.clock, self.figures, turns
         )
         self.answers = Answers(
             self.shelves, self.products, self.shelf, self.clock, self.figures, 2000
