@@ -103,6 +103,7 @@ BEGIN
             EXECUTE format('DELETE FROM public.%I', name);
         END IF;
     END LOOP;
+    UPDATE public.log_identity SET log_id = gen_random_uuid();  -- Redis knows another
     PERFORM setval(format('public.%I', sequencename)::regclass, start_value, false)
     FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
     RETURN true;

@@ -144,8 +144,10 @@ def _size(documents: Sequence[Document]) -> int:
 
 
 def _best(scores: Sequence[float], first: int, end: int) -> list[int]:
-    pairs = zip(scores[first:end], range(first, end), strict=True)
-    return [number for _, number in nlargest(CANDIDATES, pairs)]
+    some = scores[first:end]
+    least = nlargest(CANDIDATES, some)[-1] if some else 0.0  # of numbers alone that is quick
+    near = ((score, number) for number, score in enumerate(some, first) if score >= least)
+    return [number for _, number in nlargest(CANDIDATES, near)]
 
 
 def _weight(posting: Posting, number: int) -> float:

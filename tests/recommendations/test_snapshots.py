@@ -233,7 +233,7 @@ async def test_two_instances_of_one_disk_have_a_place_each_and_begin_with_the_ne
     index, positions = await first.load()
     assert positions == {}
     viewed(index, 1)
-    await first.keeper(index, {"views:1": "7-0"}).compact()
+    await first.keeper(index, {"views:1": "7-0"}, Turns()).compact()
     again, positions = await second.load()
     assert positions == {"views:1": "7-0"}
     assert told_by(again) == told_by(index)
