@@ -102,12 +102,12 @@ class Serving:
         began = time.perf_counter()
         while True:
             while self._news:
-                async with self._turns.turn():
+                async with self._turns.working():
                     self._index.add(self._news.pop(0))
             due = min(int((time.perf_counter() - began) * rate), self._views.size)
             for start in range(self.taken, due, self._batch):
                 self.taken = min(start + self._batch, due)
-                async with self._turns.turn():
+                async with self._turns.working():
                     self._index.add(self._views[start : self.taken])
             await asyncio.sleep(PORTION_S)
 
@@ -117,7 +117,7 @@ class Serving:
         while True:
             due = began + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            async with self._turns.turn():
+            async with self._turns.answering():
                 self._index.neighbours(products[number % len(products)], LIMIT)
             self.answers.append(time.perf_counter() - due)
             number += 1
@@ -136,7 +136,7 @@ class Serving:
             self.fresh.append(time.perf_counter() - began)
 
     async def _goes_with(self, one: int, other: int) -> bool:
-        async with self._turns.turn():
+        async with self._turns.answering():
             return other in dict(self._index.neighbours(one, 1000))
 
     def _rarely_viewed(self, chance: random.Random) -> int:

@@ -99,11 +99,11 @@ class Follower:
         at_once = VIEWS_AT_ONCE if self.has_caught_up else CATCHING_UP_AT_ONCE
         for start in range(0, len(views), at_once):
             some = views[in_order[start : start + at_once]]
-            async with self._turns.turn():
+            async with self._turns.working():
                 self._figures.views_indexed.inc(self._index.add(some))
         for join in chain.from_iterable(portion.joins for portion in portions):
             guest, customer = UUID(bytes=join[:16]), UUID(bytes=join[16:32])
-            async with self._turns.turn():
+            async with self._turns.working():
                 self._index.join(guest, customer, is_guest=bool(join[32]))
         self.positions.update({portion.stream: portion.last_id for portion in portions})
         self._figures.lag.set(max((self._age_s(portion) for portion in portions), default=0.0))

@@ -127,7 +127,7 @@ class Keeper:
     async def _in_steps(self, work: Iterator[None]) -> None:
         monotonic = self._world.clock.monotonic
         while True:
-            async with self._world.turns.turn():
+            async with self._world.turns.working():
                 began = monotonic()
                 if next(work, DONE) is DONE:
                     return

@@ -81,7 +81,7 @@ class Publisher:
         """Raises LogUnavailable, StoreUnavailable."""
         found: dict[int, Sequence[tuple[int, float]]] = {}
         for number in numbers:
-            async with self._turns.turn():
+            async with self._turns.working():
                 found[number] = index.neighbours(number, NEIGHBOURS)
         near = (neighbour for neighbours in found.values() for neighbour, _ in neighbours)
         ids = await self._products.ids(dict.fromkeys((*found, *near)))

@@ -54,7 +54,7 @@ class Shelf:
                 return found
         if self.stock is None:
             return ()
-        async with self._turns.turn():
+        async with self._turns.answering():
             return self.stock.index.neighbours(product, limit)
 
     def popular(
