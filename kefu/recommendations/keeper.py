@@ -28,7 +28,8 @@ from kefu.recommendations.turns import Turns
 
 LOOK_EVERY_S: Final = 1.0
 PAUSE_PER_STEP: Final = 2.0
-"""Counting takes a third of the loop's time at most."""
+"""For the time of a step and of the wait for its turn: counting takes a third of the loop at most,
+and less the more others have to do."""
 COUNT_AGAIN_S: Final = 20.0
 COMPACT_WITHIN_S: Final = 600.0
 GONE_WITHIN_S: Final = 5.0
@@ -127,12 +128,11 @@ class Keeper:
     async def _in_steps(self, work: Iterator[None]) -> None:
         monotonic = self._world.clock.monotonic
         while True:
+            began = monotonic()
             async with self._world.turns.working():
-                began = monotonic()
                 if next(work, DONE) is DONE:
                     return
-                took_s = monotonic() - began
-            await anyio.sleep(took_s * PAUSE_PER_STEP)
+            await anyio.sleep((monotonic() - began) * PAUSE_PER_STEP)
 
 
 async def _made(plan: Path) -> Snapshot:
