@@ -1,5 +1,5 @@
 """People look at products on one instance, and a moment later others are recommended them on
-another; the shop sells out, a guest signs in, an instance is killed."""
+another; the shop sells out, a guest signs in."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -104,22 +104,3 @@ async def test_what_is_viewed_here_is_recommended_there(two: tuple[Shop, Shop, P
         return not {"tent", "lamp"} & {each["name"] for each in answer.json()["data"]}
 
     await until(is_joined)
-
-
-async def test_views_outlive_every_instance(variables: dict[str, str], database: str) -> None:
-    async with running(variables) as first, people_of(first, database) as people:
-        token = (await people.agent(role="admin")).token
-        async with shop_of(first, token) as shop:
-            tent, mat = [await shop.product(name) for name in ("tent", "mat")]
-            for name in ("a", "b"):
-                for id in (tent, mat):
-                    await shop.view(id, session_id=name)
-        await first.kill()
-    async with running(variables) as second, shop_of(second, token) as shop:
-
-        async def is_known() -> bool:
-            told = await shop.similar(tent)
-            return told["data"] != [] and told["data"][0]["score"] == 1.0
-
-        await until(is_known)
-        assert await shop.view(tent, session_id="a") == {"recorded": False, "reason": "seen_today"}
