@@ -15,6 +15,7 @@ from kefu.storage.embedded import Stores
 from kefu.storage.migrate import upgrade
 
 TEMPLATE: Final = "template_kefu"
+RESTORED_WITHIN_S: Final = 60.0
 # In the schema `pristine` of the database itself: what it looked like, and the way back there.
 PRISTINE: Final = """
 CREATE SCHEMA pristine;
@@ -152,7 +153,8 @@ class Databases:
 async def _restored(url: str) -> bool:
     connection = await asyncpg.connect(url)
     try:
-        return bool(await connection.fetchval("SELECT pristine.restore()"))
+        restored = await connection.fetchval("SELECT pristine.restore()", timeout=RESTORED_WITHIN_S)
+        return bool(restored)
     finally:
         await connection.close()
 
