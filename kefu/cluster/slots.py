@@ -68,9 +68,13 @@ class Slots:
         self._leaving: set[int] = set()
         self._doubtful: set[int] = set()
         self._gone: dict[str, float] = {}
+        self._shown: Mapping[str, Member] = {}
+        """Who lives as Redis said it last."""
         self._missed: Mapping[str, Member] = {}
         """Who lived before Redis was away: no lease could be renewed, so theirs proves nothing."""
-        self._patient_until = 0.0
+        self._patience_s = 0.0
+        """What is left for them to say so again; it passes only while Redis is there."""
+        self._looked_at = 0.0
         self._look_now = asyncio.Event()
         self._has_changed = asyncio.Event()
         self._beats = 0
@@ -153,6 +157,7 @@ class Slots:
             try:
                 is_done = await self._beat()
             except BusUnavailable:
+                self._pass_time()
                 self.is_connected = False
                 await self._renew_doubtful()
                 is_done = False
@@ -206,7 +211,8 @@ class Slots:
     async def _beat(self) -> bool:
         member = replace(self._member, connections=self.count_connections())
         view = await self._directory.beat(self.me, member, self._version)
-        if self._members and (not self.is_connected or self._has_forgotten(view)):
+        self._pass_time()
+        if not self.is_connected or self._has_forgotten(view):
             self._be_patient()
         self.is_connected = True
         if view.is_asked_to_leave:
@@ -239,14 +245,24 @@ class Slots:
         return view.owners is not None and bool(self._owners.keys() - view.owners.keys())
 
     def _be_patient(self) -> None:
-        """Nobody is dead, and nothing free, only because Redis does not know better yet."""
-        self._missed = self._members
-        self._patient_until = asyncio.get_running_loop().time() + SAID_AGAIN_S
+        """Nobody is dead, and nothing free, only because Redis does not know better yet.
+
+        A Redis that goes again meanwhile prolongs nothing: whoever is dead must be found so.
+        """
+        if self._shown and not self._patience_s:
+            self._missed, self._patience_s = self._shown, SAID_AGAIN_S
+
+    def _pass_time(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self.is_connected:
+            self._patience_s = max(0.0, self._patience_s - (now - self._looked_at))
+        self._looked_at = now
 
     async def _take_in(self, view: View) -> None:
         """Believe the directory; what it gives to somebody else is ours no more."""
         now = asyncio.get_running_loop().time()
-        members = {**self._missed, **view.members} if now < self._patient_until else view.members
+        self._shown = view.members
+        members = {**self._missed, **view.members} if self._patience_s else view.members
         is_news = view.owners is not None or members.keys() != self._members.keys()
         if not (is_news or self._gone):
             self._members = members
@@ -278,8 +294,7 @@ class Slots:
         living = self._members.keys() - self._gone.keys()
         free = [slot for slot in range(SLOT_COUNT) if self._owners.get(slot) not in living]
         held = [slot for slot in free if slot in self._epochs]
-        is_patient = asyncio.get_running_loop().time() < self._patient_until
-        abandoned = [slot for slot in free if slot in self._owners or not is_patient]
+        abandoned = [slot for slot in free if slot in self._owners or not self._patience_s]
         wanted = held + wanted_by(self.me, abandoned, self._weights())
         taken = await self._directory.acquire(self.me, wanted, tuple(self._gone)) if wanted else ()
         for slot in taken:

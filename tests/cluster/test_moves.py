@@ -15,7 +15,7 @@ import pytest
 from actors.simulation import SimulationLoop
 from kefu.cluster.asking import Asking
 from kefu.cluster.cluster import Cluster
-from kefu.cluster.placement import slot_of
+from kefu.cluster.placement import SLOT_COUNT, slot_of
 from kefu.cluster.transport import ClusterTransport
 from tests.cluster.memory import MemoryClaims
 from tests.cluster.town import Town, town_of
@@ -26,6 +26,7 @@ Misfortune = Callable[[Town], Coroutine[None, None, None]]
 WRITERS = 10
 SHARED_OUT_S, BEATS_S = 30.0, 5.0  # virtual ones
 MARKS = 60
+FLAPS, AWAY_S, BACK_S = 8, 0.6, 0.9
 
 
 async def grow(town: Town) -> None:
@@ -190,6 +191,22 @@ def test_no_slot_changes_hands_only_because_redis_was_away(seed: int, happens: M
     town = run_misfortune(seed, changes)
     assert moved == ["0 slots, 0 links"]
     assert town.errors == {}
+
+
+def test_a_dead_instance_is_replaced_though_redis_comes_and_goes() -> None:
+    """Again and again, sooner than anybody would run out of patience."""
+    owned: list[int] = []
+
+    async def dies_in_a_flapping_redis(town: Town) -> None:
+        await asyncio.sleep(SHARED_OUT_S)
+        await kill_an_owner(town)
+        for _ in range(FLAPS):
+            await town.without_redis(AWAY_S)
+            await asyncio.sleep(BACK_S)
+        owned.append(sum(each.cluster.slots.owned_count for each in town.living))
+
+    run_misfortune(0, dies_in_a_flapping_redis)
+    assert owned == [SLOT_COUNT]
 
 
 def test_a_killed_instance_is_noticed_long_before_its_lease_ends() -> None:
