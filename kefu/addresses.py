@@ -63,6 +63,7 @@ from kefu.settings import Settings
 from kefu.shifts import routes as shift_routes
 from kefu.storage.database import DatabasePool, transaction
 from kefu.storage.pings import ping_postgres, ping_redis
+from kefu.storage.redis_calls import RedisCalls
 from kefu.stores import Stores
 from protocol.accounts import Permission
 from protocol.catalogue import IMPORT_BYTES as PRODUCT_IMPORT_BYTES
@@ -159,7 +160,7 @@ def _catalogue_routes(
 def _shoppers(behind: Behind) -> Callers:
     """Who looks at products. A session's id is the `sub` of a guest, who may chat by it, too."""
     prefix, per_minute = f"{behind.cluster.prefix}views:", behind.settings.bot.max_calls_per_address
-    rates = CallRates(behind.stores.redis, prefix, behind.backstage.clock, per_minute)
+    rates = CallRates(RedisCalls(behind.stores.redis), prefix, behind.backstage.clock, per_minute)
 
     async def identify(token: str) -> Shopper:
         identity = await behind.accounts.identify(token)
@@ -178,7 +179,8 @@ def _shoppers(behind: Behind) -> Callers:
 def _facade(
     behind: Behind, guard: Guard, presences: ActorPresences, state: health.Health
 ) -> Facade:
-    bot, redis, first_line = behind.settings.bot, behind.stores.redis, behind.first_line
+    bot, first_line = behind.settings.bot, behind.first_line
+    calls = RedisCalls(behind.stores.redis)
     clock, pool, prefix = behind.backstage.clock, behind.stores.pool, behind.cluster.prefix
     bounds = StreamBounds(bot.max_streams_per_person, bot.max_streams_per_address, bot.max_streams)
     return Facade(
@@ -189,8 +191,8 @@ def _facade(
         presences=presences,
         sessions=PostgresSessions(pool),
         figures=PostgresFigures(pool),
-        streams=StreamLimits(redis, prefix, bounds, behind.entropy),
-        rates=CallRates(redis, prefix, clock, bot.max_calls_per_address),
+        streams=StreamLimits(calls, prefix, bounds, behind.entropy),
+        rates=CallRates(calls, prefix, clock, bot.max_calls_per_address),
         contexts=first_line.parts.contexts,
         conversation_of=first_line.parts.contexts.known,
         condition=first_line.parts.condition,

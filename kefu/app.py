@@ -5,6 +5,7 @@ module finds its parts by itself: it is handed them.
 """
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -45,7 +46,7 @@ from kefu.dispatch import messages as dispatch
 from kefu.entropy import Entropy, SystemEntropy
 from kefu.errors import KefuError
 from kefu.first_line import FirstLine, open_first_line, rules_of
-from kefu.gateway import health, listeners, server
+from kefu.gateway import health, server
 from kefu.gateway.door import Door
 from kefu.gateway.drain import Drain
 from kefu.gateway.handshakes import Handshakes
@@ -65,7 +66,7 @@ from kefu.settings import Settings
 from kefu.storage import migrate
 from kefu.storage.database import connected
 from kefu.storage.journal import Journal
-from kefu.stores import Stores, open_stores
+from kefu.stores import Stores
 from kefu.welcome import say, tell_progress, welcome
 from kefu.worker import Worker
 
@@ -76,26 +77,21 @@ NO_REDIS = "Redis does not answer; kefu needs it to start (see KEFU_REDIS_URL)."
 log = logging.getLogger("kefu.app")
 
 
-async def serve(settings: Settings, worker: Worker | None = None) -> None:
+async def serve(
+    settings: Settings, stores: Stores, listener: socket.socket, worker: Worker | None
+) -> None:
     """Run the server until it is told to stop. Raises KefuError and what the stores raise."""
-    listener = worker.listener if worker else listeners.bind(settings.host, settings.port)
-    try:
-        async with (
-            open_stores(settings, on_progress=tell_progress) as stores,
-            open_app(settings, stores) as app,
-        ):
-            await server.run(
-                app.asgi,
-                listener,
-                trusted_proxies=settings.trusted_proxies,
-                stop_within_s=settings.shutdown_timeout_s,
-                on_ready=lambda url: _say_ready(settings, app.roster, url, worker),
-                on_stop=app.leave,
-                asked_to_stop=app.cluster.slots.asked_to_leave.wait,
-                is_worker=worker is not None,
-            )
-    finally:
-        listener.close()
+    async with open_app(settings, stores) as app:
+        await server.run(
+            app.asgi,
+            listener,
+            trusted_proxies=settings.trusted_proxies,
+            stop_within_s=settings.shutdown_timeout_s,
+            on_ready=lambda url: _say_ready(settings, app.roster, url, worker),
+            on_stop=app.leave,
+            asked_to_stop=app.cluster.slots.asked_to_leave.wait,
+            is_worker=worker is not None,
+        )
 
 
 async def _say_ready(settings: Settings, roster: Roster, url: str, worker: Worker | None) -> None:

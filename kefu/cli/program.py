@@ -4,38 +4,60 @@ A failure that a person can mend is one line on standard error and exit code 1. 
 a pointer to `--debug`, which shows the trace.
 """
 
-import os
-import socket
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from importlib import import_module
+from typing import Annotated, Any, Final
 
-import anyio
 import typer
-from rich.console import Console
-from typer.main import get_command
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from kefu import __version__, logs
-from kefu.cli import accounts, audit, config, database, doctor, drain
-from kefu.cli.options import DataDir, EnvFile, settings_from
 from kefu.errors import KefuError, Problem
-from kefu.settings import Settings
 from kefu.storage.errors import EmbeddedError, MigrationError, StoreUnavailable
-from kefu.worker import Place, Worker
-from kefu.workers import run as run_workers
 
 FOR_PEOPLE = (KefuError, Problem, EmbeddedError, MigrationError, StoreUnavailable)
+COMMANDS: Final = {
+    "serve": "kefu.cli.serve:serve",
+    "doctor": "kefu.cli.doctor:doctor",
+    "drain": "kefu.cli.drain:drain",
+    "agent": "kefu.cli.accounts:agent",
+    "token": "kefu.cli.accounts:token",
+    "audit": "kefu.cli.audit:audit",
+    "db": "kefu.cli.database:db",
+    "config": "kefu.cli.config:config",
+}
 
-LogLevel = Literal["debug", "info", "warning", "error"]
 
-program = typer.Typer(no_args_is_help=True, help="kefu (客服): customer service for online shops.")
-program.add_typer(accounts.agent, name="agent")
-program.add_typer(accounts.token, name="token")
-program.add_typer(audit.audit, name="audit")
-program.add_typer(database.db, name="db")
-program.add_typer(config.config, name="config")
-program.command()(doctor.doctor)
-program.command()(drain.drain)
+class Commands(TyperGroup):
+    """Each is loaded when it is asked for: all of them together are half of kefu."""
+
+    def list_commands(self, _context: object) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: object, name: str) -> Any:
+        wanted = COMMANDS if name not in COMMANDS else (name,)  # of a wrong one all are suggested
+        for each in wanted:
+            if each not in self.commands:
+                self.add_command(_loaded(each), each)
+        return self.commands.get(name)
+
+
+def _loaded(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        found.info.name = name
+        return get_group(found)
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(found)
+    return get_command(alone)
+
+
+program = typer.Typer(
+    cls=Commands, no_args_is_help=True, help="kefu (客服): customer service for online shops."
+)
 
 
 @program.callback()
@@ -47,47 +69,6 @@ def everything(
         sys.stdout.write(f"kefu {__version__}\n")
         raise typer.Exit
     logs.configure(level="debug" if debug else "warning", style="text", stream=sys.stderr)
-
-
-@program.command()
-def serve(
-    context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
-    data_dir: DataDir = None,
-    env_file: EnvFile = None,
-    demo: Annotated[bool | None, typer.Option("--demo", help="Load the demo shop.")] = None,
-    log_level: Annotated[LogLevel | None, typer.Option(help="The least important lines.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that serve the port.")] = None,
-    as_worker: Annotated[str | None, typer.Option(hidden=True)] = None,
-) -> None:
-    """Run the server until it is told to stop (Ctrl-C, SIGTERM)."""
-    chosen = {"host": host, "port": port, "demo": demo, "log_level": log_level, "workers": workers}
-    settings = settings_from(data_dir, env_file, **chosen)
-    place = Place.read(as_worker) if as_worker is not None else None
-    _configure_logs(settings, place)
-    if settings.workers > 1 and place is None:
-        raise typer.Exit(anyio.run(run_workers, settings, context.obj))
-    from kefu.app import serve as serve_app  # noqa: PLC0415  # no other command needs the server
-
-    worker = Worker(place, stop_within_s=settings.shutdown_timeout_s) if place else None
-    anyio.run(serve_app, settings, worker, backend_options={"use_uvloop": sys.platform != "win32"})
-
-
-def _configure_logs(settings: Settings, place: Place | None) -> None:
-    """Workers write no common file: two cannot turn it over."""
-    file = settings.log_file
-    if file is not None and place is not None:
-        file = file.with_stem(f"{file.stem}-{place.number}")
-    try:
-        logs.configure(
-            level=settings.log_level,
-            style=settings.log_format,
-            file=file,
-            instance=f"{socket.gethostname()}:{os.getpid()}",
-        )
-    except OSError as error:
-        raise KefuError(f"KEFU_LOG_FILE cannot be opened: {error.strerror}.") from error
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -107,6 +88,8 @@ def _failed(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 130
     if debug:
+        from rich.console import Console  # noqa: PLC0415  # rarely wanted, and slow to load
+
         Console(stderr=True).print_exception()
     elif isinstance(error, FOR_PEOPLE):
         sys.stderr.write(f"kefu: {_sentence(error)}\n")

@@ -1,9 +1,14 @@
-"""Where commands write: answers to standard output, progress and complaints to standard error."""
+"""Where commands write: answers to standard output, progress and complaints to standard error.
 
+What draws tables is loaded with the first one: most of what is written are lines.
+"""
+
+# ruff: noqa: PLC0415
 import sys
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WIDTH_IN_A_PIPE = 160
 
@@ -19,13 +24,17 @@ def tell_progress(line: str) -> None:
     sys.stderr.flush()
 
 
-def show(table: Table) -> None:
+def show(table: "Table") -> None:
     """A table, as wide as the terminal; nothing is cut off in a pipe."""
+    from rich.console import Console
+
     Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_PIPE).print(table)
 
 
-def table(*headings: str) -> Table:
+def table(*headings: str) -> "Table":
     """An empty table whose long cells fold."""
+    from rich.table import Table
+
     made = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         made.add_column(heading, overflow="fold")

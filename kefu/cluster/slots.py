@@ -286,13 +286,21 @@ class Slots:
             await self._give_up(frozenset(lost))
 
     def _known_owners(self) -> list[str | None]:
-        """By slot; they change with the members, too: who is suspected owns nothing."""
-        return [self.owner(slot) for slot in range(SLOT_COUNT)]
+        """What `owner` says of each slot; they change with the members, too: who is suspected owns
+        nothing."""
+        me, epochs, leaving = self.me, self._epochs, self._leaving
+        others = self._members.keys() - self._gone.keys() - {me}
+        return [
+            owner
+            if (owner in others or (owner == me and slot in epochs)) and slot not in leaving
+            else None
+            for slot, owner in enumerate(map(self._owners.get, range(SLOT_COUNT)))
+        ]
 
     async def _take_free(self) -> bool:
         """Take the slots nobody living owns and this instance should; True when none is left."""
         living = self._members.keys() - self._gone.keys()
-        free = [slot for slot in range(SLOT_COUNT) if self._owners.get(slot) not in living]
+        free = self._free(living)
         held = [slot for slot in free if slot in self._epochs]
         abandoned = [slot for slot in free if slot in self._owners or not self._patience_s]
         wanted = held + wanted_by(self.me, abandoned, self._weights())
@@ -304,6 +312,12 @@ class Slots:
         return await self._claim(
             [s for s, owner in self._owners.items() if owner == self.me and s not in self._epochs]
         )
+
+    def _free(self, living: Collection[str]) -> list[int]:
+        owners = self._owners
+        if len(owners) == SLOT_COUNT and set(owners.values()) <= set(living):  # nearly always
+            return []
+        return [slot for slot in range(SLOT_COUNT) if owners.get(slot) not in living]
 
     async def _claim(self, slots: Collection[int]) -> bool:
         if not slots:

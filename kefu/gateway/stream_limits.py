@@ -9,15 +9,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Final
 
 import anyio
 from msgspec import Struct
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from kefu.entropy import Entropy
 from kefu.errors import Problem
+from kefu.storage.redis_calls import RedisCalls, Script
 from protocol.codes import ErrorCode
 
 LEASE_S: Final = 75.0
@@ -33,7 +33,7 @@ _CLOCK: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
-ENTER: Final = (
+ENTER: Final = Script(
     _CLOCK
     + """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
@@ -44,7 +44,7 @@ return 1
 """
 )
 # ARGV: stream, lease_ms
-STAY: Final = (
+STAY: Final = Script(
     _CLOCK
     + """
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
@@ -65,13 +65,11 @@ class Limits(Struct, frozen=True):
 class StreamLimits:
     """`prefix` begins every key. Who is counted is named by the caller."""
 
-    def __init__(self, redis: "Redis", prefix: str, limits: Limits, entropy: Entropy) -> None:
+    def __init__(self, redis: RedisCalls, prefix: str, limits: Limits, entropy: Entropy) -> None:
         self._redis = redis
         self._prefix = prefix
         self._limits = limits
         self._entropy = entropy
-        self._enter = redis.register_script(ENTER)
-        self._stay = redis.register_script(STAY)
         self._here: dict[str, set[str]] = {}
         """This instance's streams by who holds them."""
         self.count = 0
@@ -122,7 +120,7 @@ class StreamLimits:
 
     async def _entered(self, allowance: "Allowance", id: str) -> bool:
         try:
-            return await self._asked(self._enter, allowance, id, allowance.limit)
+            return await self._asked(ENTER, allowance, id, allowance.limit)
         except BaseException:  # the client left meanwhile: it may be counted all the same
             await self._leave(allowance, id)
             raise
@@ -131,14 +129,14 @@ class StreamLimits:
         """For ever: say that the stream is still there. What Redis forgot is counted again."""
         while True:
             await asyncio.sleep(REFRESH_S)
-            await self._asked(self._stay, allowance, id)
+            await self._asked(STAY, allowance, id)
 
-    async def _asked(self, script: Any, allowance: "Allowance", id: str, *more: int) -> bool:
+    async def _asked(self, script: Script, allowance: "Allowance", id: str, *more: int) -> bool:
         """What Redis says; while it is away it refuses nobody, and this instance's count holds."""
         try:
             with anyio.fail_after(ANSWER_WITHIN_S):
                 keys, lease_ms = [self._key(allowance)], int(LEASE_S * 1000)
-                return bool(await script(keys=keys, args=[id, lease_ms, *more]))
+                return bool(await self._redis.run(script, keys, [id, lease_ms, *more]))
         except (RedisError, OSError, TimeoutError):
             log.warning("streams_uncounted")
             return True
@@ -147,7 +145,7 @@ class StreamLimits:
         """Also when the stream's task is cancelled."""
         try:
             with anyio.fail_after(ANSWER_WITHIN_S, shield=True):
-                await self._redis.zrem(self._key(allowance), id)
+                await self._redis.command("ZREM", self._key(allowance), id)
         except (RedisError, OSError, TimeoutError):
             log.warning("streams_uncounted")
 

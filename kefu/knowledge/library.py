@@ -71,7 +71,7 @@ class Library:
         self._gone: list[Known] = []
         self._version = -1
         self._is_whole = False
-        self._index = Index((), LexicalEngine(words_of((), ())))
+        self._index = _empty()
         self._background: Sequence[Document] = ()
         self._shelf: Shelf | None = None
         self._is_read = anyio.Event()
@@ -184,9 +184,12 @@ class Library:
         self._entries = kept | {entry.id: entry for entry in changes.entries}
         self._gone += [entry for id, entry in before.items() if self._entries.get(id) != entry]
         self._version = changes.version
-        groups = grouped(self._entries.values())
+        groups, shelf = grouped(self._entries.values()), self._shelf
+        if not groups and shelf is None:  # half a second of work for nothing, at the start
+            self._index, self._is_whole = _empty(), True
+            self._is_read.set()
+            return
         words = await self._built(words_of, groups, self._background)
-        shelf = self._shelf
         if shelf is None or is_first or len(shelf.missing(groups)) > ENCODED_FIRST:
             self._index = Index(groups, await self._built(LexicalEngine, words))
             self._is_read.set()
@@ -202,3 +205,7 @@ class Library:
 
     async def _built(self, make: Callable[..., T], *parts: object) -> T:
         return await anyio.to_thread.run_sync(make, *parts, limiter=self._building)
+
+
+def _empty() -> Index:
+    return Index((), LexicalEngine(words_of((), ())))

@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from kefu.storage.redis_calls import Script
+
 # KEYS: the stream, n `seen` keys, n `pace` keys. ARGV: seconds a view is remembered, views in a
 # minute, seconds a pace is kept, n views packed. Answers of each: 0 written, 1 seen, 2 too many.
-RECORD: Final = """
+RECORD: Final = Script("""
 local count = (#KEYS - 1) / 2
 local written, outcomes = {}, {}
 for i = 1, count do
@@ -25,15 +27,15 @@ for i = 1, count do
 end
 if #written > 0 then redis.call('XADD', KEYS[1], '*', 'views', table.concat(written)) end
 return outcomes
-"""
+""")
 
 # KEYS: the stream, the `joined` key. ARGV: seconds it is remembered; guest, customer,
 # and a byte that says whether the latter is a guest, too.
-JOIN: Final = """
+JOIN: Final = Script("""
 if not redis.call('SET', KEYS[2], '', 'NX', 'EX', ARGV[1]) then return 0 end
 redis.call('XADD', KEYS[1], '*', 'join', ARGV[2])
 return 1
-"""
+""")
 
 # KEYS: streams. ARGV: entries of one stream at most, bytes at which to stop, a position for each
 # stream. Answers whether there is more, and for each stream with news: its place in KEYS, the last

@@ -20,6 +20,7 @@ from kefu.recommendations.messages import Join, Recorded, View
 from kefu.recommendations.ports import LogUnavailable, Positions
 from kefu.recommendations.shards import KEYS
 from kefu.recommendations.views import packed
+from kefu.storage.redis_calls import RedisCalls
 
 ANSWER_WITHIN_S: Final = 2.0
 VIEWS_PER_CALL: Final = 250
@@ -59,11 +60,10 @@ class ViewLog:
 
     def __init__(self, redis: "Redis", prefix: str, clock: Clock, per_minute: int) -> None:
         self._redis: Any = redis
+        self._calls = RedisCalls(redis)
         self._prefix = prefix
         self._clock = clock
         self._per_minute = per_minute
-        self._record = redis.register_script(scripts.RECORD)
-        self._join = redis.register_script(scripts.JOIN)
         self._read = redis.register_script(scripts.READ)
         self._heads = redis.register_script(scripts.HEADS)
         self._streams = tuple(f"{prefix}{stream}" for stream in STREAMS)
@@ -78,7 +78,7 @@ class ViewLog:
         keys, raw = [self._streams[shard], *seen, *paces], packed(views).tobytes()
         args: list[int | bytes] = [REMEMBERED_S, self._per_minute, PACE_S, raw]
         with answered(ANSWER_WITHIN_S):
-            outcomes = await self._record(keys=keys, args=args)
+            outcomes = await self._calls.run(scripts.RECORD, keys, args)
         return [_OUTCOMES[outcome] for outcome in outcomes]
 
     async def join(self, shard: int, join: Join) -> bool:
@@ -90,7 +90,7 @@ class ViewLog:
         with answered(ANSWER_WITHIN_S):
             told = join.guest.bytes + join.customer.bytes + bytes([join.is_guest])
             args: list[int | bytes] = [JOINED_S, told]
-            return bool(await self._join(keys=keys, args=args))
+            return bool(await self._calls.run(scripts.JOIN, keys, args))
 
     async def trim(self, shard: int) -> int:
         """Drop what every snapshot has; where there is none, what is older than a day."""

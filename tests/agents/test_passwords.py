@@ -8,7 +8,7 @@ import bcrypt
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from kefu.agents.passwords import WAITING, Passwords, require_good
+from kefu.agents.passwords import DECOY, WAITING, Passwords, require_good
 from kefu.errors import Problem
 from protocol.codes import ErrorCode
 from tests.agents.office import GOOD, TODAY, WRONG, CountedPasswords
@@ -64,6 +64,11 @@ async def test_an_unknown_name_costs_one_check_like_a_known_one() -> None:
 
 async def test_the_decoy_s_own_password_opens_nothing() -> None:
     assert not await Passwords().matches("decoy", None)
+
+
+def test_the_decoy_costs_what_every_password_costs() -> None:
+    assert extract_parameters(DECOY) == TODAY
+    assert Passwords().verify(DECOY, "decoy"), "it is looked at to its end"
 
 
 async def test_a_hash_of_other_parameters_is_made_anew() -> None:

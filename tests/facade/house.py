@@ -57,6 +57,7 @@ from kefu.gateway.stream_limits import Limits, StreamLimits
 from kefu.shifts.messages import Duty
 from kefu.storage.database import DatabasePool
 from kefu.storage.journal import Journal
+from kefu.storage.redis_calls import RedisCalls
 from protocol.facade import BotCard
 from tests.agents.office import Office
 from tests.facade.peer import Peer
@@ -187,7 +188,8 @@ class House:
 
     def make_app(self) -> Starlette:
         """Anew, as the limits are now."""
-        self.streams = StreamLimits(self.redis, "{test}:", self.limits, self.entropy)
+        calls = RedisCalls(self.redis)
+        self.streams = StreamLimits(calls, "{test}:", self.limits, self.entropy)
         facade = Facade(
             backstage=self.backstage,
             door=self._door(),
@@ -197,7 +199,7 @@ class House:
             sessions=self.sessions,
             figures=PostgresFigures(self.pool),
             streams=self.streams,
-            rates=CallRates(self.redis, "{test}:", self.clock, self.calls_per_minute),
+            rates=CallRates(calls, "{test}:", self.clock, self.calls_per_minute),
             contexts=self.contexts,
             conversation_of=self.contexts.find,
             condition=self.condition,

@@ -13,6 +13,7 @@ from kefu.errors import Problem
 from kefu.gateway import stream_limits
 from kefu.gateway.facade.call_rates import CallRates
 from kefu.gateway.stream_limits import Limits, StreamLimits
+from kefu.storage.redis_calls import RedisCalls
 from protocol.codes import ErrorCode
 from tests.fakes.clock import HandClock
 from tests.fakes.entropy import SeededEntropy
@@ -23,7 +24,7 @@ KEY = f"{PREFIX}streams:person:p"
 
 
 def instance(redis: "Redis", seed: int, **limits: int) -> StreamLimits:
-    return StreamLimits(redis, PREFIX, Limits(**limits), SeededEntropy(seed))
+    return StreamLimits(RedisCalls(redis), PREFIX, Limits(**limits), SeededEntropy(seed))
 
 
 async def refusal(streams: StreamLimits, person: str = "p") -> ErrorCode:
@@ -75,7 +76,7 @@ async def test_what_a_killed_instance_held_is_free_again(
     monkeypatch.setattr(stream_limits, "LEASE_S", 1.5)
     here, dead = instance(redis, 1), instance(redis, 2)
     for number in range(3):
-        assert await dead._enter(keys=[KEY], args=[f"s{number}", 1500, 3])
+        assert await dead._entered(dead.of_person("p"), f"s{number}")
     assert await refusal(here) is ErrorCode.RATE_LIMITED
 
     async def is_free() -> bool:
@@ -137,13 +138,19 @@ async def is_counted(redis: "Redis", count: int) -> bool:
 class Gone:
     """A Redis that does not answer."""
 
-    def register_script(self, _text: str) -> object:
-        async def run(**_arguments: object) -> None:
-            raise RedisGone
+    def pipeline(self, **_options: object) -> "Gone":
+        return self
 
-        return run
+    async def __aenter__(self) -> "Gone":
+        return self
 
-    async def zrem(self, *_arguments: object) -> None:
+    async def __aexit__(self, *_error: object) -> None:
+        pass
+
+    def execute_command(self, *_words: object) -> None:
+        pass
+
+    async def execute(self, **_options: object) -> None:
         raise RedisGone
 
 
@@ -158,11 +165,8 @@ async def test_while_redis_is_away_each_instance_counts_its_own() -> None:
 
 async def test_a_redis_that_hangs_holds_nobody_up_for_long() -> None:
     class Hanging(Gone):
-        def register_script(self, _text: str) -> object:
-            async def run(**_arguments: object) -> None:
-                await asyncio.Event().wait()
-
-            return run
+        async def execute(self, **_options: object) -> None:
+            await asyncio.Event().wait()
 
     async def story() -> float:
         streams = instance(cast("Redis", Hanging()), 1)
@@ -188,7 +192,7 @@ async def test_an_instance_holds_so_many_and_no_more(redis: "Redis") -> None:
 
 
 async def test_calls_of_an_address_are_counted_on_all_instances(redis: "Redis") -> None:
-    here, there = (CallRates(redis, PREFIX, HandClock(), 6) for _ in range(2))
+    here, there = (CallRates(RedisCalls(redis), PREFIX, HandClock(), 6) for _ in range(2))
     for number in range(6):
         await (here, there)[number % 2].check("a")
     with pytest.raises(Problem) as caught:
@@ -199,7 +203,7 @@ async def test_calls_of_an_address_are_counted_on_all_instances(redis: "Redis") 
 
 
 async def test_calls_refill_with_time(redis: "Redis") -> None:
-    rates = CallRates(redis, PREFIX, HandClock(), 6000)
+    rates = CallRates(RedisCalls(redis), PREFIX, HandClock(), 6000)
 
     async def is_let_in() -> bool:
         try:
@@ -208,13 +212,13 @@ async def test_calls_refill_with_time(redis: "Redis") -> None:
             return False
         return True
 
-    await rates._take(keys=[f"{PREFIX}calls:a"], args=[60_000, 60_000])  # all at once
+    await rates.check("a", 6000)  # all at once
     await until(is_let_in)
 
 
 async def test_without_redis_calls_are_counted_here() -> None:
     clock = HandClock()
-    rates = CallRates(cast("Redis", Gone()), PREFIX, clock, 60)
+    rates = CallRates(RedisCalls(cast("Redis", Gone())), PREFIX, clock, 60)
     for _ in range(60):
         await rates.check("a")
     with pytest.raises(Problem):

@@ -14,6 +14,7 @@ from kefu.recommendations.recording import OLDEST_S
 from kefu.recommendations.views import packed, unpacked
 from kefu.storage.database import DatabasePool
 from kefu.storage.redis import open_redis
+from kefu.storage.redis_calls import RedisCalls
 from tests.fakes.proxy import proxy_to
 from tests.recommendations.naive_index import HISTORY
 from tests.recommendations.shelves import id_of
@@ -319,8 +320,7 @@ async def test_without_redis_nothing_is_recorded_and_when_it_returns_all_is_once
     log = page.town.log
     async with proxy_to("127.0.0.1", 9) as proxy:
         client = open_redis(f"redis://127.0.0.1:{proxy.port}/0")
-        log._record.registered_client, kept = client, log._record.registered_client
-        log._join.registered_client = client
+        log._calls, kept = RedisCalls(client), log._calls
         for again in ({}, {"token": page.tokens.customer("anna")}):
             path, body = f"/api/products/{id_of(7)}/views", {"source": "direct", "dwell_ms": 4000}
             answer = await page.http.post(path, json={**body, "session_id": "tab-1", **again})
@@ -328,7 +328,7 @@ async def test_without_redis_nothing_is_recorded_and_when_it_returns_all_is_once
             assert answer.headers["retry-after"] == "1"
         many = [{"product_id": str(id_of(each)), "session_id": "tab-1"} for each in range(40)]
         assert (await page.views(*many)).status_code == 503
-        log._record.registered_client = log._join.registered_client = kept
+        log._calls = kept
         await client.aclose()
     assert await redis.keys(f"{PREFIX}*") == []
     assert await page.view(7, session_id="tab-1") == RECORDED

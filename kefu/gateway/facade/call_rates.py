@@ -8,12 +8,12 @@ import logging
 from typing import Final
 
 import anyio
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from kefu.clock import Clock
 from kefu.errors import Problem
 from kefu.gateway.limits import FrameRates
+from kefu.storage.redis_calls import RedisCalls, Script
 from protocol.codes import ErrorCode
 
 BURST_S: Final = 60.0
@@ -21,7 +21,7 @@ ANSWER_WITHIN_S: Final = 1.0
 log = logging.getLogger("kefu.gateway")
 
 # Answers how many ms to wait, 0 for none. KEYS: the address. ARGV: ms of the calls, burst in ms
-TAKE: Final = """
+TAKE: Final = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + tonumber(ARGV[1])
@@ -29,17 +29,17 @@ local wait = full_at - now - tonumber(ARGV[2])
 if wait > 0 then return math.ceil(wait) end
 redis.call('SET', KEYS[1], full_at, 'PX', math.ceil(full_at - now))
 return 0
-"""
+""")
 
 
 class CallRates:
     """`per_minute` calls an address, as many of them at once. `prefix` begins every key."""
 
-    def __init__(self, redis: "Redis", prefix: str, clock: Clock, per_minute: int) -> None:
+    def __init__(self, redis: RedisCalls, prefix: str, clock: Clock, per_minute: int) -> None:
+        self._redis = redis
         self._prefix = prefix
         self._clock = clock
         self._call_ms = 60_000 / per_minute
-        self._take = redis.register_script(TAKE)
         self._here = FrameRates(per_minute / 60, float(per_minute))
 
     async def check(self, address: str, calls: int = 1) -> None:
@@ -57,8 +57,8 @@ class CallRates:
         try:
             with anyio.fail_after(ANSWER_WITHIN_S):
                 arguments = [self._call_ms * calls, int(BURST_S * 1000)]
-                wait_ms = await self._take(keys=[f"{self._prefix}calls:{address}"], args=arguments)
-                return int(wait_ms) / 1000
+                keys = [f"{self._prefix}calls:{address}"]
+                return int(await self._redis.run(TAKE, keys, arguments)) / 1000
         except (RedisError, OSError, TimeoutError):
             log.warning("calls_uncounted")
             return None
