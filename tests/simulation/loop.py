@@ -45,6 +45,8 @@ class Process:
 class MortalLoop(SimulationLoop):
     """Callbacks outside of any process are the world's, and never die."""
 
+    _scheduled: list[asyncio.TimerHandle]
+
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.main: asyncio.Task[Any] | None = None
@@ -87,9 +89,15 @@ class MortalLoop(SimulationLoop):
         return taken
 
     def _take_timers(self, process: Process) -> list[asyncio.TimerHandle]:
-        taken = [timer[2] for timer in self._timers if _process_of(timer[2]) is process]
-        self._timers = [timer for timer in self._timers if _process_of(timer[2]) is not process]
-        heapq.heapify(self._timers)
+        taken, rest = [], []
+        for timer in self._scheduled:
+            if _process_of(timer) is process:
+                timer._scheduled = False  # type: ignore[attr-defined]  # out of the loop's books
+                taken.append(timer)
+            else:
+                rest.append(timer)
+        self._scheduled[:] = rest
+        heapq.heapify(self._scheduled)
         return taken
 
     # --- pausing ----------------------------------------------------------------------------------
@@ -112,7 +120,8 @@ class MortalLoop(SimulationLoop):
         self._ready.extend(process.held_ready)
         for timer in process.held_timers:
             if not timer.cancelled():
-                self._add_timer(timer)
+                timer._scheduled = True  # type: ignore[attr-defined]
+                heapq.heappush(self._scheduled, timer)
         process.held_ready, process.held_timers = [], []
 
     def _call_soon(
@@ -125,11 +134,16 @@ class MortalLoop(SimulationLoop):
             self._ready.append(handle)
         return handle
 
-    def _add_timer(self, handle: asyncio.TimerHandle) -> None:
-        if self._paused and (process := _process_of(handle)) and process.is_paused:
-            process.held_timers.append(handle)
-        else:
-            super()._add_timer(handle)
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        timer = super().call_at(when, callback, *args, context=context)
+        if self._paused and (process := _process_of(timer)) and process.is_paused:
+            self._scheduled.remove(timer)
+            heapq.heapify(self._scheduled)
+            timer._scheduled = False  # type: ignore[attr-defined]
+            process.held_timers.append(timer)
+        return timer
 
 
 class NumberedTask(asyncio.Task[Any]):
