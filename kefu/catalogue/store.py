@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from kefu.catalogue.messages import Card, Change
 from kefu.catalogue.state import Category
-from kefu.storage.database import Connection
+from kefu.storage.database import Connection, in_transaction
 from protocol.catalogue import Product, StockLevel
 
 LOCK = "SELECT version FROM catalogue_version FOR UPDATE"
@@ -132,7 +132,7 @@ OFFSET $6 LIMIT $7
 async def find_products(
     connection: Connection, asked: Asked, offset: int, limit: int
 ) -> tuple[Product, ...]:
-    async with connection.transaction():
+    async with in_transaction(connection):
         await connection.execute(PLAN_FOR_WHAT_IS_ASKED)
         values = (asked.needed, asked.category_id, asked.is_active, asked.key, asked.liked)
         rows = await connection.fetch(FIND_PRODUCTS, *values, offset, limit)
@@ -143,7 +143,7 @@ COUNT_PRODUCTS = f"SELECT count(*) FROM products WHERE {FITTING}"
 
 
 async def count_products(connection: Connection, asked: Asked) -> int:
-    async with connection.transaction():
+    async with in_transaction(connection):
         await connection.execute(PLAN_FOR_WHAT_IS_ASKED)
         values = (asked.needed, asked.category_id, asked.is_active, asked.key)
         return int(await connection.fetchval(COUNT_PRODUCTS, *values))

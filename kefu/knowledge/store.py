@@ -12,7 +12,7 @@ import asyncpg
 from msgspec import Struct
 
 from kefu.knowledge.state import Known
-from kefu.storage.database import Connection
+from kefu.storage.database import Connection, in_transaction
 from protocol.knowledge import KnowledgeEntry, Locale, UnansweredQuestion
 
 ENTRY_COLUMNS = """
@@ -142,7 +142,7 @@ IDS_IN_USE = "SELECT id FROM knowledge_entries WHERE enabled"
 
 async def changes_since(connection: Connection, seen: int) -> Changes:
     """Consistent: read in one snapshot."""
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with in_transaction(connection, isolation="repeatable_read", readonly=True):
         now = await version(connection)
         changed = await connection.fetch(CHANGED_SINCE, seen)
         ids = frozenset(row["id"] for row in await connection.fetch(IDS_IN_USE))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
+import anyio
 import asyncpg
 import msgspec
 from asyncpg.pool import Pool, PoolConnectionProxy
@@ -19,6 +20,8 @@ DatabasePool: TypeAlias = "Pool[asyncpg.Record]"
 
 STATEMENT_LIMIT_S = 30
 CONNECT_LIMIT_S = 5.0
+COMMIT_LIMIT_S = 10.0
+ROLLBACK_LIMIT_S = 2.0
 _JSONB_VERSION = b"\x01"
 _GONE = (
     OSError,
@@ -96,8 +99,28 @@ async def transaction(
 
     :raises StoreUnavailable: as `connected`; after a failed commit the outcome is unknown.
     """
-    async with connected(pool, timeout_s=timeout_s) as connection, connection.transaction():
+    async with connected(pool, timeout_s=timeout_s) as connection, in_transaction(connection):
         yield connection
+
+
+@asynccontextmanager
+async def in_transaction(connection: Connection, **options: Any) -> AsyncIterator[None]:
+    """`connection.transaction(**options)`, begun and ended whole also where somebody cancels: anyio
+    would break off its BEGIN, COMMIT or ROLLBACK, and asyncpg complain of what it finds then.
+
+    :raises TimeoutError: PostgreSQL does not begin or commit in time.
+    """
+    block = connection.transaction(**options)
+    with anyio.fail_after(COMMIT_LIMIT_S, shield=True):
+        await block.__aenter__()
+    try:
+        yield
+    except BaseException as error:
+        with anyio.move_on_after(ROLLBACK_LIMIT_S, shield=True):
+            await block.__aexit__(type(error), error, error.__traceback__)
+        raise
+    with anyio.fail_after(COMMIT_LIMIT_S, shield=True):
+        await block.__aexit__(None, None, None)
 
 
 @contextmanager

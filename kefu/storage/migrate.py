@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from kefu.storage.database import Connection
+from kefu.storage.database import Connection, in_transaction
 from kefu.storage.errors import MigrationError
 
 _LOCK_KEY = 0x6B656675  # "kefu"
@@ -92,7 +92,7 @@ async def _step(
     connection: Connection, migrations: list[_Migration], on_progress: Progress
 ) -> str | None:
     """Apply the next pending migration; None when there is none."""
-    async with connection.transaction():
+    async with in_transaction(connection):
         await connection.execute(_LIMITS)
         try:
             await connection.execute(_LOCK, _LOCK_KEY, timeout=_WAIT_LIMIT_S + 5)

@@ -51,4 +51,4 @@ class Wire(httpx.AsyncBaseTransport):
 
 
 def client_of(answering: Answering) -> Client:
-    return Client(httpx.AsyncClient(transport=Wire(answering)))
+    return Client(Wire(answering))

@@ -1,5 +1,6 @@
 """The pool's settings, and that every way PostgreSQL can fail becomes one typed answer."""
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import anyio
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +19,7 @@ from kefu.storage.embedded import Stores
 from kefu.storage.errors import StoreUnavailable
 from tests.storage.conftest import needs_root
 
+IN_THE_MIDDLE_S = 0.05
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -67,6 +70,42 @@ async def test_an_error_takes_the_whole_transaction_back(pool: DatabasePool) -> 
     async with transaction(pool) as connection:
         await connection.execute("INSERT INTO kept VALUES (2)")
     assert await pool.fetchval("SELECT array_agg(n) FROM kept") == [2]
+
+
+SLOW_TO_COMMIT = """
+CREATE TABLE kept (n integer);
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+    PERFORM pg_sleep(0.3); RETURN NULL;
+END';
+CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON kept DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION dawdle()
+"""
+
+
+@pytest.mark.parametrize(("statement", "kept"), [("SELECT pg_sleep(10)", 0), (None, 1)])
+async def test_a_cancelled_transaction_ends_whole_and_without_a_complaint(
+    pool: DatabasePool, statement: str | None, kept: int
+) -> None:
+    """As those of a server's parts do when it stops: in a statement, in the commit."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: complaints.append(told))
+    await pool.execute(SLOW_TO_COMMIT)
+    async with anyio.create_task_group() as tasks:
+        is_inserted = anyio.Event()
+
+        async def insert() -> None:
+            async with transaction(pool) as connection:
+                await connection.execute("INSERT INTO kept VALUES (1)")
+                is_inserted.set()
+                if statement is not None:
+                    await connection.execute(statement)
+
+        tasks.start_soon(insert)
+        await is_inserted.wait()
+        await anyio.sleep(IN_THE_MIDDLE_S)
+        tasks.cancel_scope.cancel()
+    assert complaints == []
+    assert await pool.fetchval("SELECT count(*) FROM kept") == kept
 
 
 async def test_bugs_pass_unchanged(pool: DatabasePool) -> None:
