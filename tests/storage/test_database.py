@@ -19,7 +19,6 @@ from kefu.storage.embedded import Stores
 from kefu.storage.errors import StoreUnavailable
 from tests.storage.conftest import needs_root
 
-IN_THE_MIDDLE_S = 0.05
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -102,7 +101,6 @@ async def test_a_cancelled_transaction_ends_whole_and_without_a_complaint(
 
         tasks.start_soon(insert)
         await is_inserted.wait()
-        await anyio.sleep(IN_THE_MIDDLE_S)
         tasks.cancel_scope.cancel()
     assert complaints == []
     assert await pool.fetchval("SELECT count(*) FROM kept") == kept
