@@ -116,7 +116,7 @@ async def open_first_line(
         http = await stack.enter_async_context(
             httpx.AsyncClient(timeout=ROBOT_WITHIN_S, verify=certificates)
         )
-        options, client = bot_options(settings.bot), Client()
+        options, client = bot_options(settings.bot), Client(http)
         if has_provider(options):
             client = await stack.enter_async_context(open_client(certificates))
         library = Library(pool, clock, entropy)

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from ssl import SSLContext
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -30,19 +29,14 @@ READ_S: Final = 30.0
 POOL_S: Final = 10.0
 CONNECTIONS: Final = 100
 KEPT_S: Final = 30.0
-FIXED_HEADERS: Final = {
-    "Content-Type": "application/json",
-    "Accept-Encoding": "identity",
-    "User-Agent": "kefu",
-}
 SMALL_BYTES: Final = 64 * 1024
 LAST_WORDS_S: Final = 0.5
 
 
 class Client(Struct, frozen=True):
-    """What all providers share. Without a transport there is nobody to ask."""
+    """What all providers share."""
 
-    transport: httpx.AsyncBaseTransport = field(default_factory=httpx.AsyncBaseTransport)
+    http: httpx.AsyncClient
     pace: Pace = field(default_factory=Pace)
 
 
@@ -51,21 +45,17 @@ async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[C
     """For as long as the block takes. Proxies come from the environment, and so do the certificates
     unless they are given: to read them takes a tenth of a second.
 
-    Its connections are aiohttp's: httpx's own take twice the CPU for every piece of an answer. And
-    they are used as they are: what httpx's client adds to a request (redirects, cookies, sessions)
-    is nothing that a provider needs, and a third of what asking costs.
+    Its connections are aiohttp's: httpx's own take twice the CPU for every piece of an answer.
     """
-    from aiohttp import ClientSession, DummyCookieJar, TCPConnector  # noqa: PLC0415  # 0.3 s,
-    from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415  # for who has a provider
+    from httpx_aiohttp import HttpxAiohttpClient  # noqa: PLC0415  # 0.3 s, for who has a provider
 
-    context = certificates or httpx.create_ssl_context()
-
-    def session() -> ClientSession:
-        connector = TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEPT_S, ssl=context)
-        return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=True)
-
-    async with AiohttpTransport(verify=context, client=session) as transport:
-        yield Client(transport)
+    async with HttpxAiohttpClient(
+        timeout=httpx.Timeout(READ_S, connect=CONNECT_S, pool=POOL_S),
+        limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEPT_S),
+        verify=certificates or httpx.create_ssl_context(),
+        headers={"User-Agent": "kefu"},
+    ) as client:
+        yield Client(client)
 
 
 class Reply:
@@ -154,16 +144,12 @@ async def posted(
 
     Raises ProviderError when there is no answer.
     """
+    fixed = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     content = msgspec.json.encode(body)
     with Translated():
-        request = httpx.Request(
-            "POST",
-            _parsed(url),
-            content=content,
-            headers={**headers, **FIXED_HEADERS},
-            extensions={"timeout": httpx.Timeout(READ_S, connect=CONNECT_S, pool=POOL_S).as_dict()},
-        )
-        response = await client.transport.handle_async_request(request)
+        http = client.http
+        request = http.build_request("POST", url, content=content, headers={**headers, **fixed})
+        response = await http.send(request, stream=True)
     try:
         with client.pace.reading():
             yield Reply(response, client.pace)
@@ -179,12 +165,6 @@ async def last_words(events: Events, note: Callable[[Event], object]) -> None:
     with anyio.move_on_after(LAST_WORDS_S), suppress(Transient, Rejected):
         async for event in events:
             note(event)
-
-
-@lru_cache(maxsize=64)
-def _parsed(url: str) -> httpx.URL:
-    """A provider has one address or two, and is asked at them all day."""
-    return httpx.URL(url)
 
 
 def host_of(url: str) -> str:

@@ -51,4 +51,4 @@ class Wire(httpx.AsyncBaseTransport):
 
 
 def client_of(answering: Answering) -> Client:
-    return Client(Wire(answering))
+    return Client(httpx.AsyncClient(transport=Wire(answering)))

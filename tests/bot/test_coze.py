@@ -327,5 +327,5 @@ async def test_the_connection_is_used_again(coze: Coze, client: Client) -> None:
     ask = await begun(coze)
     for _ in range(3):
         await heard(coze, ask)
-    (kept,) = client.transport.client.connector._conns.values()
+    (kept,) = client.http._transport.client.connector._conns.values()
     assert len(kept) == 1

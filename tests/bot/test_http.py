@@ -8,10 +8,6 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from kefu.bot import http
 from kefu.bot.http import SMALL_BYTES, Client, Reply, host_of, open_client, posted
@@ -20,7 +16,6 @@ from kefu.bot.ports import ProviderError, Rejected, Transient
 from tests.bot.canned import Canned, client_of
 from tests.fakes.upstream.behaviour import Behaviour, Upstream
 from tests.fakes.upstream.providers import API_KEY
-from tests.fakes.upstream.serving import served
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -30,53 +25,11 @@ async def body_of(client: Client, url: str = "http://upstream/") -> bytes:
         return await reply.small_body()
 
 
-async def test_what_is_sent_is_a_plain_question_with_the_limits_of_the_house() -> None:
-    asked: list[httpx.Request] = []
-
-    def note(request: httpx.Request) -> Canned:
-        asked.append(request)
-        return Canned(b"{}")
-
-    async with posted(client_of(note), "http://upstream/v1", {"a": "你"}, {"Accept": "*/*"}):
-        pass
-    (request,) = asked
-    limits = request.extensions["timeout"]
-    assert (limits["connect"], limits["read"], limits["pool"]) == (5, 30, 10)
-    assert (request.method, str(request.url)) == ("POST", "http://upstream/v1")
-    assert request.content == '{"a":"你"}'.encode()
-    kept = {"accept": "*/*", "content-type": "application/json", "user-agent": "kefu"}
-    assert kept.items() <= dict(request.headers).items()
-
-
-async def test_a_provider_sets_no_cookies_and_sends_nobody_elsewhere(client: Client) -> None:
-    cookies: list[dict[str, str]] = []
-
-    async def answer(request: Request) -> Response:
-        cookies.append(request.cookies)
-        return Response(status_code=302, headers={"set-cookie": "who=one", "location": "/there"})
-
-    async with served(Starlette(routes=[Route("/", answer, methods=["POST"])])) as address:
-        for _ in range(2):
-            async with posted(client, f"{address}/", {}, {}) as reply:
-                assert reply.status == 302
-    assert cookies == [{}, {}]
-
-
-async def test_a_proxy_of_the_environment_is_asked(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hosts: list[str] = []
-
-    async def answer(request: Request) -> Response:
-        hosts.append(request.headers["host"])
-        return Response(b"passed on")
-
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    async with served(Starlette(routes=[Route("/v1", answer, methods=["POST"])])) as address:
-        monkeypatch.setenv("http_proxy", address)
-        assert await body_of(client, "http://provider.invalid/v1") == b"passed on"
-    assert hosts == ["provider.invalid"]
+async def test_the_limits_are_those_of_the_house() -> None:
+    async with open_client() as client:
+        limits = client.http.timeout
+        assert (limits.connect, limits.read, limits.pool) == (5, 30, 10)
+        assert not client.http.follow_redirects
 
 
 async def test_who_finds_no_connection_free_is_told_so_in_time(
