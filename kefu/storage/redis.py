@@ -4,12 +4,29 @@ Nothing is retried here: redis-py would repeat a PUBLISH whose answer came late,
 Blocking reads (XREAD BLOCK) need a client of their own with `read_timeout_s` above the block.
 """
 
+from typing import Any
+
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NotConnected
 
 _LIMIT_S = 5.0
 _CONNECTION_LIMIT = 50
+
+
+class _Connection(AbstractConnection):
+    """Mixed into what the URL asks for: a write after the other side hung up is a lost connection.
+
+    uvloop calls that a RuntimeError, which redis-py lets through: it would pass as a bug.
+    """
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise NotConnected("Redis hung up.") from error
 
 
 def open_redis(
@@ -35,4 +52,5 @@ def open_redis(
         retry=Retry(NoBackoff(), 0),
         **options,
     )
+    pool.connection_class = type("Connection", (_Connection, pool.connection_class), {})
     return Redis.from_pool(pool)

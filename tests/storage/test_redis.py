@@ -83,3 +83,17 @@ async def test_connections_cut_by_the_server_are_replaced(redis: Redis, stores: 
     await redis.client_kill_filter(_type="normal", skipme=True)
     assert await client.ping()
     await client.aclose()
+
+
+def test_a_write_after_the_server_hung_up_is_a_lost_connection(stores: Stores) -> None:
+    async def write() -> None:
+        client = open_redis(stores.redis_url)
+        connection = client.connection_pool.make_connection()
+        await connection.connect()
+        connection._writer.transport.abort()
+        await anyio.lowlevel.checkpoint()
+        with pytest.raises(NotConnected):
+            await connection.send_command("PING")
+        await client.aclose()
+
+    anyio.run(write, backend_options={"use_uvloop": True})
