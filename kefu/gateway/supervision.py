@@ -2,8 +2,10 @@
 
 A watch is in the chat's log before anything is seen. Then the connection listens, and only then
 asks for the chat's status: nothing falls between the two, and the view sees to it that nothing
-comes twice. A watch lasts as long as its connection, and no longer: who comes back watches again.
-Its end is put down where it was asked for; a connection that closes ends it silently.
+comes twice. What an earlier stay in the chat still holds back goes out before the watch is said to
+stand: after that its last status would be taken for the first of the watch. A watch lasts as long
+as its connection, and no longer: who comes back watches again. Its end is put down where it was
+asked for; a connection that closes ends it silently.
 """
 
 from __future__ import annotations
@@ -62,6 +64,7 @@ class Supervision:
             watch = conversations.WatchChat(connection.origin(asked.id), self._party, chat_id)
             if isinstance(await connection.ask(conversation, watch), conversations.Refusal):
                 return  # which was told
+            await _catch_up(connection, chat_id)
             self._watched.add(chat_id)
             connection.backstage.hub.listen(connection, watch_topic(chat_id))
         self._say(connection, chat_id, asked.id)
@@ -96,10 +99,15 @@ class Supervision:
         """Listen no longer; what is held back for a hole before it still goes out, and first."""
         connection.backstage.hub.unlisten(connection, watch_topic(chat_id))
         self._watched.discard(chat_id)
+        await _catch_up(connection, chat_id)
         view = connection.views.get(chat_id)
-        if view is None:
-            return
-        await replay.fill(connection, view, chat_id)
-        if chat_id not in self._own:
+        if view is not None and chat_id not in self._own:
             view.is_leaving = True
             connection.forget(chat_id, view)
+
+
+async def _catch_up(connection: Connection, chat_id: UUID) -> None:
+    """Send what is held back for a hole before it. Raises Stalled."""
+    view = connection.views.get(chat_id)
+    if view is not None:
+        await replay.fill(connection, view, chat_id)

@@ -1,113 +1,17 @@
 """A supervisor's connection, its actors played by the test: what it hears, when, and until when."""
 
-from typing import Any, Literal
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from actors import DeadlineExceeded
 from kefu.conversations import messages as conversations
 from kefu.conversations.messages import Refusal
-from kefu.delivery import watch_topic
-from kefu.gateway.sockets import Socket
 from kefu.gateway.supervision import WATCH_LIMIT
-from protocol.accounts import Agent
 from protocol.codes import ErrorCode
-from protocol.server import (
-    AgentCard,
-    ChatState,
-    ChatStatus,
-    CustomerCard,
-    SomeoneTyping,
-    TypingShown,
-)
-from tests.fakes.asgi_peer import AsgiPeer
-from tests.gateway.stage import CHAT, NOW, Stage, passes, simulated
-
-RoleName = Literal["agent", "supervisor", "admin"]
-WATCHED = watch_topic(CHAT)
-OTHER = UUID(int=78)
-CUSTOMER = CustomerCard(UUID(int=5))
-ME = AgentCard(UUID(int=21), "Min")
-TYPING = TypingShown(SomeoneTyping(CHAT, True, "customer"), NOW)
-
-
-def agent(role: RoleName = "supervisor") -> Agent:
-    return Agent(
-        id=ME.id,
-        username="min",
-        name=ME.name,
-        avatar_url=None,
-        role=role,
-        max_sessions=5,
-        status="online",
-        status_note=None,
-        is_active=True,
-        created_at=NOW,
-        last_login_at=None,
-        skills=(),
-        team_ids=(),
-    )
-
-
-class Office(Stage):
-    """Every chat is somebody's; looks at a chat are answered as the conversation would."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.app = Socket(self.backstage, self.door(), is_workbench=True)
-        self.chats.owner_id = CUSTOMER.id
-        self.chats.owner = self._owner_of_any  # type: ignore[method-assign]
-
-    async def _owner_of_any(self, chat_id: UUID) -> UUID | None:
-        return CUSTOMER.id if chat_id != UUID(int=404) else None
-
-    def _answer(self, message: Any) -> Any:
-        match message:
-            case conversations.Describe(chat_id=chat_id, origin=origin):
-                assert origin is not None
-                assert chat_id is not None
-                self.hub.reply(origin, self.of(chat_id))
-                return self.of(chat_id).payload
-            case conversations.WatchChat() | conversations.UnwatchChat():
-                return self.of(message.chat_id).payload
-            case _:
-                return {}
-
-    def of(self, chat_id: UUID, name: Any = "active", agent: AgentCard | None = None) -> ChatStatus:
-        last_seq = len(self.chats.log) if chat_id == CHAT else 0
-        return ChatStatus(ChatState(chat_id, name, last_seq, agent, customer=CUSTOMER), NOW)
-
-    async def at_work(self, role: RoleName = "supervisor") -> AsgiPeer:
-        peer = self.connect(self.tokens.agent_access(agent(role), uuid4()))
-        await passes(1)
-        self.told.clear()
-        return peer
-
-    async def watching(self) -> AsgiPeer:
-        peer = await self.at_work()
-        peer.say("watch_chat", {"chat_id": str(CHAT)}, id="w")
-        await passes(1)
-        return peer
-
-    def publish_watched(self, *frames: Any) -> None:
-        for frame in frames:
-            self.hub.publish((WATCHED,), frame)
-
-
-def kinds(messages: list[Any]) -> list[str]:
-    return [type(message).__name__ for message in messages]
-
-
-def shown(peer: AsgiPeer) -> list[str]:
-    return [frame["type"] for frame in peer.frames]
-
-
-def code(peer: AsgiPeer) -> str:
-    (error,) = peer.heard("error")
-    found: str = error["payload"]["code"]
-    return found
-
+from tests.gateway.office import ME, TYPING, WATCHED, Office, code, kinds, shown
+from tests.gateway.stage import CHAT, passes, simulated
 
 # --- beginning ------------------------------------------------------------------------------------
 
@@ -335,65 +239,6 @@ def test_what_is_held_back_goes_out_before_the_watch_ends() -> None:
         await passes(5)
         told = [(f["type"], f["payload"].get("seq")) for f in peer.frames[2:]]
         assert told == [("new_message", 1), ("new_message", 2), ("chat_watch", None)]
-        await peer.leave()
-
-    simulated(story)
-
-
-# --- own chats and watched ones -------------------------------------------------------------------
-
-
-def test_a_chat_that_is_only_watched_is_never_meant() -> None:
-    async def story() -> None:
-        office = Office()
-        peer = await office.watching()
-        peer.say("send_message", {"content": "?"})
-        await passes(1)
-        assert code(peer) == "CHAT_ID_REQUIRED"
-        (connection,) = office.hub
-        office.hub.publish(connection.topics[:1], office.of(OTHER, agent=ME))
-        peer.say("send_message", {"content": "您好"})
-        await passes(1)
-        assert office.told[-1].chat_id == OTHER
-        await peer.leave()
-
-    simulated(story)
-
-
-def test_a_watched_chat_that_is_taken_over_is_an_own_one() -> None:
-    async def story() -> None:
-        office = Office()
-        peer = await office.watching()
-        (connection,) = office.hub
-        office.hub.publish((connection.topics[0], WATCHED), office.of(CHAT, agent=ME))
-        peer.say("send_message", {"content": "我来"})
-        await passes(1)
-        assert office.told[-1].chat_id == CHAT
-        assert shown(peer) == ["chat_watch", "chat_status", "chat_status"]
-        peer.say("unwatch_chat", {"chat_id": str(CHAT)})
-        await passes(1)
-        office.hub.publish((connection.topics[0], WATCHED), office.chats.speak())
-        await passes(1)
-        assert shown(peer)[-1] == "new_message", "it stays with who is in charge of it"
-        office.hub.publish(connection.topics[:1], office.of(CHAT, "ended", ME))
-        peer.say("send_message", {"content": "?"})
-        await passes(1)
-        assert code(peer) == "CHAT_ID_REQUIRED"
-        await peer.leave()
-
-    simulated(story)
-
-
-def test_a_chat_given_away_is_still_watched() -> None:
-    async def story() -> None:
-        office = Office()
-        peer = await office.watching()
-        (connection,) = office.hub
-        office.hub.publish((connection.topics[0], WATCHED), office.of(CHAT, agent=ME))
-        office.hub.publish((connection.topics[0], WATCHED), office.of(CHAT, agent=None))
-        office.publish_watched(office.chats.speak())
-        await passes(1)
-        assert shown(peer)[-1] == "new_message"
         await peer.leave()
 
     simulated(story)

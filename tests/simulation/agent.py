@@ -67,7 +67,8 @@ class Agent(Client):
         self._asides: set[tuple[UUID, int]] = set()
         """What colleagues said for the staff alone, as shown on the present connection."""
         self._last_heard: tuple[str, int] | None = None
-        self._asked_feed_at = -ASK_AGAIN_S
+        self._asked_feed_on: Any = None
+        """The link on which the list was asked for lately."""
 
     def is_mine(self, state: ChatState) -> bool:
         is_named = state.agent is not None and state.agent.id == self.person_id
@@ -168,9 +169,9 @@ class Agent(Client):
 
         Where that is nothing, nothing comes.
         """
-        if self.world.now - self._asked_feed_at < ASK_AGAIN_S:
+        if self._asked_feed_on is self.link:
             return
-        self._asked_feed_at = self.world.now
+        self._asked_feed_on = self.link
         payload = {"feed_id": feed.feed_id, "last_feed_seq": feed.feed_seq}
         self.say("subscribe_queue", payload, is_answered=False)
         self._replay = (self.last_frame_id, feed.feed_seq + 1)
@@ -180,6 +181,7 @@ class Agent(Client):
         feed, last = self.feed, self._last_heard
         if feed is None or last is None or link is not self.link:
             return
+        self._asked_feed_on = None
         if feed.feed_id != last[0] or feed.feed_seq < last[1]:
             self._ask_missing(feed)
 
