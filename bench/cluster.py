@@ -96,7 +96,8 @@ class Town:
         token = homes[0].customer_token(self._customer_at(owner))
         customer.socket = await connect(f"{homes[0].ws}/ws/chat?token={token}", customer.heard)
         customer.socket.send(b'{"type":"start_chat"}')
-        await asyncio.wait_for(customer.is_open.wait(), 20)
+        async with asyncio.timeout(20):
+            await customer.is_open.wait()
         token = await homes[1].agent_token()
         agent.socket = await connect(f"{homes[1].ws}/ws/chat?token={token}", agent.heard)
         accept = {"type": "accept_chat", "payload": {"chat_id": customer.chat_id}}
@@ -152,7 +153,8 @@ async def hops(stores: Stores) -> Figures:
             ends["other"].came.clear()
             started = time.perf_counter()
             links["one"].send("other", SlotsMoved())
-            await asyncio.wait_for(ends["other"].came.wait(), 5)
+            async with asyncio.timeout(5):
+                await ends["other"].came.wait()
             took.append(time.perf_counter() - started)
         for task in running:
             task.cancel()

@@ -53,7 +53,8 @@ class Audience:
         self._goal = message_count * self.size
         if self.heard < self._goal:
             self._reached = asyncio.get_running_loop().create_future()
-            await asyncio.wait_for(self._reached, WITHIN_S)
+            async with asyncio.timeout(WITHIN_S):
+                await self._reached
 
     def _note_size(self, body: bytes) -> None:
         if b"agent_status" in body:

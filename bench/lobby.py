@@ -52,7 +52,8 @@ class Visit:
         if self._way.hello:
             self.socket.send(self._way.hello)
         if self._way.awaited:
-            await asyncio.wait_for(self._is_there, WITHIN_S)
+            async with asyncio.timeout(WITHIN_S):
+                await self._is_there
 
     def _hear(self, body: bytes) -> None:
         if body == b"2":
@@ -98,7 +99,8 @@ class KefuLobby:
         accepted = self._accepted[chat_id] = asyncio.get_running_loop().create_future()
         accept = {"type": "accept_chat", "payload": {"chat_id": chat_id}}
         self._agents[number // CHATS_PER_AGENT].send(json.dumps(accept).encode())
-        await asyncio.wait_for(accepted, WITHIN_S)
+        async with asyncio.timeout(WITHIN_S):
+            await accepted
 
     def _hear(self, body: bytes) -> None:
         frame = json.loads(body)

@@ -73,7 +73,8 @@ async def prove(system: System, name: str, one: Side, other: Side) -> None:
 
     other.socket.on_text = look
     one.socket.send(typing(name, one.chat_id))
-    body = await asyncio.wait_for(arrived, 10)
+    async with asyncio.timeout(10):
+        body = await arrived
     assert one.chat_id.encode() in body, body
     assert b'"is_typing":true' in body, body
 

@@ -94,13 +94,15 @@ def sides(tally: Tally, number: int, dialect: Kefu) -> tuple[Side, Side]:
 async def meet(shop: Shop, customer: Side, agent: Side) -> None:
     """The agent takes the chat that the customer, who is connected, begins."""
     customer.socket.send(b'{"type":"start_chat"}')
-    await asyncio.wait_for(customer.is_open.wait(), 20)
+    async with asyncio.timeout(20):
+        await customer.is_open.wait()
     url = f"{shop.ws}/ws/chat?token={await shop.agent_token()}"
     agent.socket = await connect(url, agent.heard)
     accept = {"type": "accept_chat", "payload": {"chat_id": customer.chat_id}}
     agent.socket.send(json.dumps(accept).encode())
     for side in (customer, agent):
-        await asyncio.wait_for(side.is_ready.wait(), 20)
+        async with asyncio.timeout(20):
+            await side.is_ready.wait()
 
 
 async def open_far(shop: Shop, number: int) -> Far:

@@ -46,7 +46,8 @@ class KefuSystem:
             f"{ws}/ws/chat?token={self._shop.customer_token()}", customer.heard
         )
         customer.socket.send(b'{"type":"start_chat"}')
-        await asyncio.wait_for(customer.is_open.wait(), 20)
+        async with asyncio.timeout(20):
+            await customer.is_open.wait()
         token = await self._shop.agent_token()
         agent.socket = await connect(f"{ws}/ws/chat?token={token}", agent.heard)
         accept = {"type": "accept_chat", "payload": {"chat_id": customer.chat_id}}

@@ -87,7 +87,8 @@ class Outbox:
         while not self._is_sealed and self.is_crowded:
             self._room = asyncio.get_running_loop().create_future()
             try:
-                await asyncio.wait_for(self._room, SEND_WITHIN_S)
+                async with asyncio.timeout(SEND_WITHIN_S):
+                    await self._room
             except TimeoutError:
                 raise Stalled from None
 

@@ -164,7 +164,8 @@ class Journal:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             try:
-                self._connection = await asyncio.wait_for(self._connect(), CONNECT_TIMEOUT_S)
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    self._connection = await self._connect()
             except Exception as error:  # whatever it is, it is not the entries' fault
                 raise StoreUnavailable(UNKNOWN_OUTCOME) from error
         return self._connection

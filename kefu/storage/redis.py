@@ -4,6 +4,7 @@ Nothing is retried here: redis-py would repeat a PUBLISH whose answer came late,
 Blocking reads (XREAD BLOCK) need a client of their own with `read_timeout_s` above the block.
 """
 
+import asyncio
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -11,22 +12,41 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import TimeoutError as TookTooLong
 
 _LIMIT_S = 5.0
 _CONNECTION_LIMIT = 50
 
 
 class _Connection(AbstractConnection):
-    """Mixed into what the URL asks for: a write after the other side hung up is a lost connection.
+    """Mixed into what the URL asks for: how a command is written, and what may go wrong then.
 
-    uvloop calls that a RuntimeError, which redis-py lets through: it would pass as a bug.
+    redis-py writes it within asyncio.wait_for, which begins a task each time and, before Python
+    3.12, loses a cancellation that comes just as the write ends: who was to stop listening listened
+    on (python/cpython#86296). And where the other side has hung up, uvloop says RuntimeError, which
+    redis-py lets through as if it were a bug.
     """
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Raises NotConnected or TookTooLong, and gives the connection up then.
+
+        There is no `check_health`: it is for connections that are pinged before they are used.
+        """
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        parts = command.encode() if isinstance(command, str) else command
         try:
-            await super().send_packed_command(command, check_health)
-        except RuntimeError as error:
+            async with asyncio.timeout(self.socket_timeout):
+                await self._send_packed_command([parts] if isinstance(parts, bytes) else parts)
+        except TimeoutError:
+            await self.disconnect(nowait=True)
+            raise TookTooLong("Redis takes nothing.") from None
+        except (OSError, RuntimeError) as error:
+            await self.disconnect(nowait=True)
             raise NotConnected("Redis hung up.") from error
+        except BaseException:  # who knows how much of it went out
+            await self.disconnect(nowait=True)
+            raise
 
 
 def open_redis(

@@ -32,7 +32,8 @@ async def test_a_life_on_a_real_loop() -> None:
         assert ref.tell("first")
         assert await ref.ask(Say("second"), within=5) == "second"
         await ref.ask(Do(remind), within=5)
-        await asyncio.wait_for(done.wait(), 5)
+        async with asyncio.timeout(5):
+            await done.wait()
         gate = Gate()
         loop = asyncio.get_running_loop()
         started = loop.time()

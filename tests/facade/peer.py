@@ -124,11 +124,13 @@ class Peer:
 
     async def end(self) -> "Peer":
         """Wait until the server has ended it."""
-        await asyncio.wait_for(self.task, 20)
+        async with asyncio.timeout(20):
+            await self.task
         assert self.is_over
         return self
 
     async def leave(self) -> None:
         """Go away, and wait until the server has noticed."""
         self._incoming.put_nowait({"type": "http.disconnect"})
-        await asyncio.wait_for(self.task, 20)
+        async with asyncio.timeout(20):
+            await self.task

@@ -13,8 +13,8 @@ from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ErrorCode
 from protocol.server import Pong, Read, ReadPoint, SomeoneTyping, TypingShown
 from tests.fakes.asgi_peer import AsgiPeer
+from tests.gateway.office import Office
 from tests.gateway.stage import CHAT, NOW, Stage, passes, simulated
-from tests.gateway.test_supervision import Office
 
 
 def kinds(messages: list[Any]) -> list[str]:

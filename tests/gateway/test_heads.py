@@ -8,8 +8,8 @@ import pytest
 from kefu.conversations import messages as conversations
 from kefu.gateway.heads import Heads
 from protocol.server import ChatStatusName
+from tests.gateway.office import CUSTOMER, ME, Office
 from tests.gateway.stage import CHAT, passes, simulated
-from tests.gateway.test_supervision import CUSTOMER, ME, Office
 
 
 class Store:

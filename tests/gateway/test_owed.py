@@ -7,8 +7,8 @@ import pytest
 from kefu.agents import messages as agents
 from kefu.gateway.owed import FOLLOWS_WITHIN_S
 from protocol.server import ChatStatus
+from tests.gateway.office import Office
 from tests.gateway.stage import CHAT, NOW, passes, simulated
-from tests.gateway.test_supervision import Office
 
 
 class Desk(Office):

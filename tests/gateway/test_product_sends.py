@@ -12,8 +12,8 @@ from kefu.conversations.keys import Known
 from kefu.storage.errors import StoreUnavailable
 from tests.fakes.asgi_peer import AsgiPeer
 from tests.fakes.products import TENT
+from tests.gateway.office import ME, Office
 from tests.gateway.stage import CHAT, Stage, passes, simulated
-from tests.gateway.test_supervision import ME, Office
 
 GONE = UUID(int=0xDEAD)
 Story = Callable[[Stage, AsgiPeer], Awaitable[None]]

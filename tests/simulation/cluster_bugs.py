@@ -76,7 +76,7 @@ def guards_dropped() -> list[Patch]:
 def tail_lost() -> list[Patch]:
     """What Redis forgets is looked up only when something newer shows the hole."""
 
-    async def look_away(_heads: Heads) -> None:
+    async def look_away(_heads: Heads, *, is_after_loss: bool = True) -> None:
         return
 
     return [patch.object(Heads, "look", look_away)]

@@ -1,5 +1,6 @@
 """The Redis client: bytes, RESP3, bounded, and nothing sent twice."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -97,3 +98,24 @@ def test_a_write_after_the_server_hung_up_is_a_lost_connection(stores: Stores) -
         await client.aclose()
 
     anyio.run(write, backend_options={"use_uvloop": True})
+
+
+async def test_a_cancellation_is_heard_at_whichever_step_of_a_command_it_comes(
+    stores: Stores,
+) -> None:
+    client = open_redis(stores.redis_url)
+    await client.ping()
+
+    async def ask_on() -> None:
+        while True:
+            await client.ping()
+
+    for steps in range(100):
+        asking = asyncio.create_task(ask_on())
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        asking.cancel()
+        done, _ = await asyncio.wait([asking], timeout=1)
+        asking.cancel()
+        assert done, f"not after {steps} steps"
+    await client.aclose()
