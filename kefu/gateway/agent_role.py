@@ -59,7 +59,7 @@ class AgentRole:
         """The chats in this agent's charge, by the last status that came of each."""
         self._supervision = Supervision(self._party, self._own)
         self._feed: tuple[str, int] | None = None
-        """The last of the list that this connection was sent."""
+        """Up to where this connection was sent the list without a hole."""
 
     @property
     def expires_at(self) -> datetime:
@@ -94,11 +94,13 @@ class AgentRole:
         if isinstance(frame, QueueSnapshot):
             self._feed = (frame.payload.feed_id, frame.payload.feed_seq)
         elif isinstance(frame, QueueUpdate | AgentStatus):
-            point = (frame.payload.feed_id, frame.payload.feed_seq)
-            known = self._feed
-            if known is not None and known[0] == point[0] and point[1] <= known[1]:
+            feed_id, feed_seq = self._feed or (None, 0)
+            if frame.payload.feed_id != feed_id:  # of a list it does not have
+                return True
+            if frame.payload.feed_seq <= feed_seq:
                 return frame.reply_to is not None  # asked for by the client itself
-            self._feed = point
+            if frame.payload.feed_seq == feed_seq + 1:
+                self._feed = (feed_id, feed_seq + 1)
         return True
 
     @property
@@ -111,8 +113,9 @@ class AgentRole:
 
     def come_again(self, connection: Connection) -> None:
         self._ref.tell(agents.Connected(connection.id))
-        if self._is_workbench and self._feed is not None:
-            feed = dispatch.SubscribeFeed(connection.origin(), self._identity.agent_id, *self._feed)
+        if self._is_workbench:
+            point = self._feed or (None, None)
+            feed = dispatch.SubscribeFeed(connection.origin(), self._identity.agent_id, *point)
             self._queue().tell(feed)
 
     def _is_own(self, state: ChatState) -> bool:

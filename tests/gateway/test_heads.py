@@ -6,10 +6,12 @@ from uuid import UUID
 import pytest
 
 from kefu.conversations import messages as conversations
+from kefu.delivery import WORKBENCH
+from kefu.dispatch import messages as dispatch
 from kefu.gateway.heads import Heads
-from protocol.server import ChatStatusName
+from protocol.server import ChatStatusName, QueueChange, QueueSnapshot, QueueState, QueueUpdate
 from tests.gateway.office import CUSTOMER, ME, Office
-from tests.gateway.stage import CHAT, passes, simulated
+from tests.gateway.stage import CHAT, NOW, passes, simulated
 
 
 class Store:
@@ -81,6 +83,43 @@ def test_after_a_loss_a_place_is_told_again_and_an_answer_is_asked_for(
         row = (CHAT, CUSTOMER.id, None, status, 0, is_unanswered)
         assert await looks_of(office, row, is_after_loss=False) == []
         assert await looks_of(office, row, is_after_loss=True) == [CHAT]
+        await peer.leave()
+
+    simulated(story)
+
+
+def snapshot(feed_seq: int) -> QueueSnapshot:
+    return QueueSnapshot(QueueState("list", feed_seq, (), ()), NOW)
+
+
+def change(feed_seq: int, feed_id: str = "list") -> QueueUpdate:
+    return QueueUpdate(QueueChange(feed_id, feed_seq, "removed", CHAT, None), NOW)
+
+
+@pytest.mark.parametrize(
+    ("heard", "point"),
+    [
+        ([], (None, None)),
+        ([change(1)], (None, None)),
+        ([snapshot(4)], ("list", 4)),
+        ([snapshot(4), change(5), change(6)], ("list", 6)),
+        ([snapshot(4), change(6)], ("list", 4)),
+        ([snapshot(4), change(6), change(5), change(6)], ("list", 6)),
+        ([snapshot(4), change(1, "another")], ("list", 4)),
+    ],
+    ids=["nothing", "no snapshot", "all", "changes", "a hole", "a hole filled", "a new list"],
+)
+def test_a_workbench_is_brought_its_list_from_where_it_has_it_without_a_hole(
+    heard: list[Any], point: tuple[str | None, int | None]
+) -> None:
+    async def story() -> None:
+        office = Office()
+        peer = await office.at_work()
+        for frame in heard:
+            office.hub.publish((WORKBENCH,), frame)
+        await looks_of(office, None)
+        (feed,) = (each for each in office.told if isinstance(each, dispatch.SubscribeFeed))
+        assert (feed.feed_id, feed.last_feed_seq) == point
         await peer.leave()
 
     simulated(story)
