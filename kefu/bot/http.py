@@ -106,14 +106,15 @@ class Reply:
 class Events:
     """The events of an answer, as they come. Raises ProviderError when the stream breaks.
 
-    No generator: what is dropped in the middle has nothing to clean up. With a `pace` it is read
-    no faster than that.
+    No generator: what is dropped in the middle has nothing to clean up. It `is_hurried` until the
+    reader, whose first words are out, says otherwise: from then on it is read no faster than the
+    `pace`. Events without a word may come a while before those.
     """
 
-    def __init__(self, chunks: AsyncIterator[bytes], pace: Pace | None = None) -> None:
-        self.pace = pace
+    def __init__(self, chunks: AsyncIterator[bytes], pace: Pace) -> None:
+        self.is_hurried = True
+        self._pace = pace
         self._chunks = chunks
-        self._has_begun = False
         self._reader = SseReader()
         self._ready: deque[Event] = deque()
         self._is_over = False
@@ -125,9 +126,8 @@ class Events:
         while not self._ready:
             if self._is_over:
                 raise StopAsyncIteration
-            if self._has_begun and self.pace is not None and self.pace.pause_s:
-                await sleep(self.pace.pause_s)
-            self._has_begun = True
+            if not self.is_hurried and self._pace.pause_s:
+                await sleep(self._pace.pause_s)
             with Translated():
                 chunk = await anext(self._chunks, None)
                 self._is_over = chunk is None
@@ -161,7 +161,7 @@ async def posted(
 async def last_words(events: Events, note: Callable[[Event], object]) -> None:
     """What follows an answer that is whole already. Read to its end, so that the connection can be
     used again, but not waited for: a customer does, too."""
-    events.pace = None
+    events.is_hurried = True
     with anyio.move_on_after(LAST_WORDS_S), suppress(Transient, Rejected):
         async for event in events:
             note(event)

@@ -3,7 +3,7 @@
 A piece of an answer costs the same whether it is one token or ten: it is read, handed to the
 conversation, told and sent. While few answers are under way each piece goes on at once. The more
 there are, the longer each reader waits before it reads on, and the larger the pieces are: the first
-one of an answer still goes at once, and the words still appear ten times a second.
+words of an answer still go at once, and the others appear ten times a second.
 """
 
 from collections.abc import Iterator

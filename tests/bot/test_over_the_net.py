@@ -1,15 +1,18 @@
 """Whole turns with each provider over real sockets, as a customer would see them."""
 
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 
 import anyio
 import pytest
 
+from kefu.bot import http
 from kefu.bot.coze import Coze
 from kefu.bot.dashscope import Dashscope
 from kefu.bot.grounded import Grounded
+from kefu.bot.http import Client
 from kefu.bot.openai import Openai
 from kefu.bot.options import Limits
+from kefu.bot.pace import UNHURRIED
 from kefu.bot.ports import Provider
 from tests.bot.parts import RETURNS, Shelf, Stand, ask, question
 from tests.fakes.entropy import SeededEntropy
@@ -62,6 +65,31 @@ async def test_the_first_piece_is_there_before_the_second_is_sent(
         tasks.cancel_scope.cancel()
     assert heard == ["第一"]
     await upstream.calls(CALLS[name])[0].was_left.wait()  # the provider stops working on it
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_in_a_crowd_the_first_words_come_at_once_and_the_others_in_larger_pieces(
+    name: str,
+    all_providers: dict[str, Provider],
+    upstream: Upstream,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    upstream.always(CALLS[name], Behaviour(chunk_bytes=40, tokens_per_s=100))
+    pauses: list[float] = []
+    pauses_before: list[int] = []
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(http, "sleep", note)
+    with ExitStack() as crowd:
+        for _ in range(2 * UNHURRIED):
+            crowd.enter_context(client.pace.reading())
+        bot = Stand(all_providers[name]).bot
+        await bot.answer(question(), lambda _piece: pauses_before.append(len(pauses)))
+    assert pauses_before[0] == 0
+    assert pauses_before[-1] > 0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -50,22 +50,27 @@ def test_an_answer_that_is_over_counts_no_more() -> None:
     assert pace.pause_s == 0
 
 
-async def test_the_first_piece_comes_at_once_and_each_later_one_after_a_pause(
+async def test_the_first_words_come_at_once_and_each_later_piece_after_a_pause(
     pauses: list[float],
 ) -> None:
-    events, pace = Events(pieces("a", "b", "c"), Crowded(1000)), LONGEST_PAUSE_S
-    said = [(event.data, len(pauses)) async for event in events]
-    assert said == [(b"a", 0), (b"b", 1), (b"c", 2)]
-    assert set(pauses) == {pace}
+    events, said = Events(pieces("no word", "a", "b", "c"), Crowded(1000)), []
+    async for event in events:
+        said.append((event.data, len(pauses)))
+        events.is_hurried = event.data == b"no word"
+    assert said == [(b"no word", 0), (b"a", 0), (b"b", 1), (b"c", 2)]
+    assert set(pauses) == {LONGEST_PAUSE_S}
 
 
 async def test_with_few_answers_nobody_waits(pauses: list[float]) -> None:
-    assert [event.data async for event in Events(pieces("a", "b"), Crowded(1))] == [b"a", b"b"]
+    events = Events(pieces("a", "b"), Crowded(1))
+    events.is_hurried = False
+    assert [event.data async for event in events] == [b"a", b"b"]
     assert pauses == []
 
 
 async def test_the_end_of_an_answer_is_not_kept_waiting(pauses: list[float]) -> None:
     events, noted = Events(pieces("a", "b", "c"), Crowded(1000)), []
     await anext(events)
+    events.is_hurried = False
     await last_words(events, noted.append)
     assert ([event.data for event in noted], pauses) == ([b"b", b"c"], [])
