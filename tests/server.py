@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,6 +32,7 @@ from kefu.settings import ALIASES
 from kefu.storage.database import open_pool
 from kefu.storage.embedded import Stores, open_embedded
 from tests.databases import Databases
+from tests.stack import short_directory
 from tests.talk import Talker
 
 __all__ = ["own_people", "own_server", "people", "server", "session_database"]
@@ -84,31 +84,30 @@ async def running(
 ) -> AsyncIterator[Server]:
     """`kefu serve`, ready to be used; killed at the end if it still runs. It finds no snapshots."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("KEFU_") and k not in ALIASES}
-    snapshots = tempfile.TemporaryDirectory(prefix="kefu-tests-")
-    process = await anyio.open_process(
-        [sys.executable, "-m", "kefu", "serve", "--port", str(port), *arguments],
-        env={
-            **clean,
-            "PYTHONPATH": str(ROOT),
-            "KEFU_RECO_DIR": snapshots.name,
-            **HUMANS_ONLY,
-            **variables,
-        },
-        cwd=ROOT,
-        stderr=subprocess.STDOUT,
-    )
-    said: list[str] = []
-    try:
-        async with anyio.create_task_group() as tasks:
-            url = await tasks.start(_listen, process, said)
-            yield Server(process, url, _found(_LINK, said), said)
-            tasks.cancel_scope.cancel()
-    finally:
-        with anyio.CancelScope(shield=True):
-            if process.returncode is None:
-                process.kill()
-            await process.aclose()
-        snapshots.cleanup()
+    with short_directory() as directory:
+        process = await anyio.open_process(
+            [sys.executable, "-m", "kefu", "serve", "--port", str(port), *arguments],
+            env={
+                **clean,
+                "PYTHONPATH": str(ROOT),
+                "KEFU_RECO_DIR": str(directory / "recommendations"),
+                **HUMANS_ONLY,
+                **variables,
+            },
+            cwd=ROOT,
+            stderr=subprocess.STDOUT,
+        )
+        said: list[str] = []
+        try:
+            async with anyio.create_task_group() as tasks:
+                url = await tasks.start(_listen, process, said)
+                yield Server(process, url, _found(_LINK, said), said)
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                if process.returncode is None:
+                    process.kill()
+                await process.aclose()
 
 
 async def _listen(

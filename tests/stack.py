@@ -28,7 +28,7 @@ from tests.until import until
 __all__ = ["anyio_backend", "data_dir", "database", "databases", "pool", "redis", "stores"]
 
 _PREFIX = "kefu-tests-"
-_SWEPT_AFTER_S = 600
+SWEPT_AFTER_S = 600
 
 
 @pytest.fixture(scope="session")
@@ -39,11 +39,14 @@ def anyio_backend() -> str:
 @contextmanager
 def short_directory() -> Iterator[Path]:
     """A directory under /tmp that anybody may pass through: pytest's own are long and closed, and
-    would send the servers of a test under root to /var/lib/kefu. Removed at the end."""
+    would send the servers of a test under root to /var/lib/kefu. Removed at the end; until then the
+    lock in it keeps it from being swept."""
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
     directory.chmod(0o755)
     try:
-        yield directory
+        with open(directory / "session.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -120,22 +123,22 @@ async def set_fsync(stores: Stores, value: Literal["on", "off"]) -> None:
 
 
 def _sweep() -> None:
-    """Remove what killed sessions left: directories that are old and hold no lock a guard holds."""
+    """Remove what killed sessions left: directories that are old and whose locks nobody holds."""
     for left in Path("/tmp").glob(f"{_PREFIX}*"):
-        if _is_abandoned(left):
+        if is_abandoned(left):
             shutil.rmtree(left, ignore_errors=True)
     for home in SHARED.glob("data-*"):
         with suppress(OSError):  # its kefu is just making it
             of = Path((home / "data-directory").read_text().strip())
-            if of.is_relative_to("/tmp") and not of.exists() and _is_abandoned(home):
+            if of.is_relative_to("/tmp") and not of.exists() and is_abandoned(home):
                 shutil.rmtree(home, ignore_errors=True)
 
 
-def _is_abandoned(directory: Path) -> bool:
+def is_abandoned(directory: Path) -> bool:
     try:
-        if time.time() - directory.stat().st_mtime < _SWEPT_AFTER_S:
+        if time.time() - directory.stat().st_mtime < SWEPT_AFTER_S:
             return False
-        for path in (*directory.glob("guard.lock"), *directory.glob("*/guard.lock")):
+        for path in (*directory.glob("*.lock"), *directory.glob("*/guard.lock")):
             with open(path) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # held, or another session sweeps too
