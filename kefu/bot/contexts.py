@@ -1,7 +1,8 @@
 """Which conversation with the provider each session is in, and from when on its words count.
 
-The row in PostgreSQL is the truth for all instances. The id is whatever the provider says; where a
-provider keeps no conversations it is a name that kefu makes.
+The row in PostgreSQL is the truth for all instances. The id is whatever the provider says. Where a
+provider keeps no conversations it is a name that kefu makes for whoever asks for one, and a session
+in which nobody did has no row: all it has said counts.
 """
 
 from datetime import datetime
@@ -12,6 +13,7 @@ import anyio
 from kefu.bot import store
 from kefu.bot.ports import Context, ProviderError
 from kefu.clock import Clock
+from kefu.entropy import Entropy
 from kefu.errors import Problem
 from kefu.instants import instant
 from kefu.storage.database import DatabasePool, connected
@@ -21,18 +23,27 @@ MAKE_WITHIN_S: Final = 15.0
 NOT_NOW: Final = "The assistant cannot begin a conversation right now; please try again."
 BEGINNING: Final = 0.0
 """A session that was never cleared: all it has said counts."""
+NAMELESS: Final = Context("", BEGINNING)
 
 
 class Maker(Protocol):
-    async def new_conversation(self, session: str) -> str: ...
+    async def new_conversation(self, session: str) -> str:
+        """A fresh conversation's id. Raises ProviderError."""
+        ...
 
 
 class ProviderContexts:
-    """Implements `messages.Contexts` for other features and `ports.Conversations` for a turn."""
+    """Implements `messages.Contexts` for other features and `ports.Conversations` for a turn.
 
-    def __init__(self, pool: DatabasePool, clock: Clock, provider: str, maker: Maker) -> None:
+    `maker` is None for a provider that keeps no conversations.
+    """
+
+    def __init__(
+        self, pool: DatabasePool, clock: Clock, entropy: Entropy, provider: str, maker: Maker | None
+    ) -> None:
         self._pool = pool
         self._clock = clock
+        self._entropy = entropy
         self._provider = provider
         self._maker = maker
 
@@ -40,7 +51,7 @@ class ProviderContexts:
         """See `Contexts.new`."""
         try:
             with anyio.fail_after(MAKE_WITHIN_S):
-                id = await self._maker.new_conversation(session)
+                id = await self._made(session)
         except (ProviderError, TimeoutError):
             raise Problem(ErrorCode.OVERLOADED, NOT_NOW, retry_after_s=5.0) from None
         async with connected(self._pool) as connection:
@@ -63,7 +74,9 @@ class ProviderContexts:
             context = await store.find(connection, session, self._provider)
         if context is not None:
             return context
-        id = await self._maker.new_conversation(session)
+        if self._maker is None:
+            return NAMELESS
+        id = await self._made(session)
         async with connected(self._pool) as connection:
             return await store.begin(
                 connection,
@@ -76,11 +89,16 @@ class ProviderContexts:
 
     async def renew(self, session: str, lost: Context) -> None:
         """See `Conversations.renew`."""
-        id = await self._maker.new_conversation(session)
+        id = await self._made(session)
         async with connected(self._pool) as connection:
             await store.replace(
                 connection, session, self._provider, lost.conversation_id, id, self._now()
             )
+
+    async def _made(self, session: str) -> str:
+        if self._maker is None:
+            return str(self._entropy.uuid())
+        return await self._maker.new_conversation(session)
 
     def _now(self) -> datetime:
         return self._clock.now()

@@ -104,7 +104,7 @@ class Coze:
         self.usage = Usage()
 
     async def new_conversation(self, session: str) -> str:
-        """See `Provider.new_conversation`."""
+        """See `Maker.new_conversation`."""
         for is_last in (False, True):
             access = await self._tokens.get(session)
             try:

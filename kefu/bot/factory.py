@@ -8,7 +8,7 @@ import anyio
 from msgspec import Struct
 
 from kefu.bot.breaker import Breaker
-from kefu.bot.contexts import ProviderContexts
+from kefu.bot.contexts import Maker, ProviderContexts
 from kefu.bot.copilot import Copilot
 from kefu.bot.coze import Coze
 from kefu.bot.coze_tokens import CozeTokens, read_key
@@ -57,16 +57,6 @@ def check_address(setting: str, url: str) -> None:
         raise KefuError(f"{setting} is not an address such as https://api.example.com.")
 
 
-class _Names:
-    """Names for the conversations of a bot that keeps none."""
-
-    def __init__(self, entropy: Entropy) -> None:
-        self._entropy = entropy
-
-    async def new_conversation(self, session: str) -> str:
-        return str(self._entropy.uuid())
-
-
 def make_bot(
     options: Options,
     *,
@@ -85,7 +75,7 @@ def make_bot(
     breaker, figures = Breaker(), Figures()
     fallback = KnowledgeBot(knowledge, figures)
     made = _provider(options, client, clock, entropy, limits)
-    contexts = ProviderContexts(pool, clock, made.name, made.provider or _Names(entropy))
+    contexts = ProviderContexts(pool, clock, entropy, made.name, made.maker)
     bot: Bot | None = fallback if made.name == "knowledge" else None
     if made.provider is not None:
         world = World(
@@ -116,6 +106,7 @@ def make_bot(
 class _Made(Struct, frozen=True):
     name: ProviderName
     provider: Provider | None = None
+    maker: Maker | None = None
     writer: Writer | None = None
     tokens: CozeTokens | None = None
 
@@ -129,14 +120,15 @@ def _provider(
         case CozeOptions():
             check_address("COZE_API_BASE", options.api_base)
             tokens = CozeTokens(options, read_key(options), client, clock, entropy)
-            return _Made("coze", Coze(options, client, tokens, clock), tokens=tokens)
+            coze = Coze(options, client, tokens, clock)
+            return _Made("coze", coze, coze, tokens=tokens)
         case DashscopeOptions():
             check_address("DASHSCOPE_API_BASE", options.api_base)
             dashscope = Dashscope(options, client, clock)
-            return _Made("dashscope", Grounded(dashscope, entropy, limits), dashscope)
+            return _Made("dashscope", Grounded(dashscope, limits), writer=dashscope)
         case OpenaiOptions():
             check_address("OPENAI_BASE_URL", options.base_url)
             openai = Openai(options, client, clock)
-            return _Made("openai", Grounded(openai, entropy, limits), openai)
+            return _Made("openai", Grounded(openai, limits), writer=openai)
         case _:
             assert_never(options)

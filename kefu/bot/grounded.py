@@ -5,15 +5,13 @@ from collections.abc import AsyncGenerator
 from kefu.bot import prompt
 from kefu.bot.options import Limits
 from kefu.bot.ports import Ask, Usage, Writer
-from kefu.entropy import Entropy
 
 
 class Grounded:
     """Implements `ports.Provider`. The model remembers nothing: each turn tells it all again."""
 
-    def __init__(self, writer: Writer, entropy: Entropy, limits: Limits) -> None:
+    def __init__(self, writer: Writer, limits: Limits) -> None:
         self._writer = writer
-        self._entropy = entropy
         self._limits = limits
 
     @property
@@ -24,7 +22,3 @@ class Grounded:
         """See `Provider.stream`."""
         turns, tokens = self._limits.context_turns, self._limits.context_tokens
         return self._writer.write(prompt.answer_lines(ask, max_turns=turns, max_tokens=tokens))
-
-    async def new_conversation(self, session: str) -> str:
-        """See `Provider.new_conversation`: the name is kefu's own, and only a name."""
-        return str(self._entropy.uuid())

@@ -57,14 +57,10 @@ class Provider(Protocol):
         """
         ...
 
-    async def new_conversation(self, session: str) -> str:
-        """A fresh conversation's id. Raises ProviderError."""
-        ...
-
 
 class Context(Struct, frozen=True):
-    """The conversation a session is in. What was said before `since` (seconds since the epoch) is
-    no longer known to the bot."""
+    """The conversation a session is in; the id is empty where it needs none. What was said before
+    `since` (seconds since the epoch) is no longer known to the bot."""
 
     conversation_id: str
     since: float
@@ -72,7 +68,7 @@ class Context(Struct, frozen=True):
 
 class Conversations(Protocol):
     async def current(self, session: str) -> Context:
-        """The session's conversation, made now if it has none.
+        """The session's conversation, made now if it needs one and has none.
 
         Raises ProviderError and StoreUnavailable.
         """

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Any
 from uuid import UUID
 
 import anyio
 from msgspec.structs import replace
 
 from kefu.bot.breaker import Breaker
+from kefu.bot.contexts import NAMELESS
 from kefu.bot.figures import Figures
 from kefu.bot.knowledge import KnowledgeBot
 from kefu.bot.messages import Answer, Bot, Question, Said
@@ -50,19 +52,22 @@ class Shelf:
 
 
 class Folder:
-    """The conversations of sessions, in memory."""
+    """The conversations of sessions, in memory; made by the provider, where it keeps any."""
 
-    def __init__(self, maker: Provider) -> None:
-        self._maker = maker
+    def __init__(self, provider: Provider) -> None:
+        self._maker: Any = provider if hasattr(provider, "new_conversation") else None
         self.known: dict[str, Context] = {}
 
     async def current(self, session: str) -> Context:
+        if self._maker is None:
+            return NAMELESS
         if session not in self.known:
             id = await self._maker.new_conversation(session)
             self.known[session] = Context(id, 0.0)
         return self.known[session]
 
     async def renew(self, session: str, lost: Context) -> None:
+        assert self._maker is not None
         id = await self._maker.new_conversation(session)
         self.known[session] = replace(lost, conversation_id=id)
 

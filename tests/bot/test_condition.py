@@ -105,7 +105,7 @@ async def test_where_nobody_answers_first_the_copilot_still_helps(
 
 
 @pytest.mark.parametrize("name", ["coze", "dashscope", "openai"])
-async def test_every_provider_answers_and_keeps_its_conversation(
+async def test_every_provider_answers_and_coze_keeps_its_conversation(
     name: str, pool: DatabasePool, client: Client, address: str, upstream: Upstream
 ) -> None:
     options = {
@@ -119,7 +119,7 @@ async def test_every_provider_answers_and_keeps_its_conversation(
     assert answer.text == "".join(PIECES)
     assert answer.sources == (() if name == "coze" else (RETURNS.source,))
     rows = await pool.fetch("SELECT session, provider FROM bot_conversations")
-    assert [tuple(row) for row in rows] == [("customer-1", name)]
+    assert [tuple(row) for row in rows] == [("customer-1", name)] * (name == "coze")
     expected = BotHealth(name, True, "closed", True if name == "coze" else None)
     assert await parts.condition.look() == expected
     assert parts.condition.usage.output_tokens > 0

@@ -10,6 +10,7 @@ from kefu.errors import Problem
 from kefu.storage.database import DatabasePool
 from protocol.codes import ErrorCode
 from tests.fakes.clock import HandClock
+from tests.fakes.entropy import SeededEntropy
 
 
 class Maker:
@@ -34,9 +35,15 @@ def maker() -> Maker:
     return Maker()
 
 
+def book_of(
+    pool: DatabasePool, clock: HandClock, maker: Maker | None, provider: str = "coze"
+) -> ProviderContexts:
+    return ProviderContexts(pool, clock, SeededEntropy(), provider, maker)
+
+
 @pytest.fixture
 def book(pool: DatabasePool, clock: HandClock, maker: Maker) -> ProviderContexts:
-    return ProviderContexts(pool, clock, "coze", maker)
+    return book_of(pool, clock, maker)
 
 
 async def test_a_session_is_in_one_conversation_from_its_first_message_on(
@@ -58,7 +65,7 @@ async def test_two_instances_that_begin_at_once_agree(
     found: list[Context] = []
 
     async def begin() -> None:
-        found.append(await ProviderContexts(pool, clock, "coze", maker).current("a"))
+        found.append(await book_of(pool, clock, maker).current("a"))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -66,7 +73,7 @@ async def test_two_instances_that_begin_at_once_agree(
         await anyio.wait_all_tasks_blocked()
         maker.gate.set()
     assert len(set(found)) == 1
-    assert await ProviderContexts(pool, clock, "coze", maker).current("a") == found[0]
+    assert await book_of(pool, clock, maker).current("a") == found[0]
 
 
 async def test_a_new_one_is_the_providers_own_and_what_was_said_before_is_forgotten(
@@ -90,7 +97,7 @@ async def test_providers_do_not_mix(
     book: ProviderContexts, pool: DatabasePool, clock: HandClock
 ) -> None:
     await book.current("a")
-    other = ProviderContexts(pool, clock, "openai", Maker())
+    other = book_of(pool, clock, Maker(), "openai")
     await other.new("a")
     assert (await book.current("a")).since == 0.0
 
@@ -137,5 +144,17 @@ async def test_the_longest_session_name_and_ids_of_any_kind_fit(
         async def new_conversation(self, session: str) -> str:
             return "7" * 128
 
-    book = ProviderContexts(pool, clock, "coze", Long())
+    book = book_of(pool, clock, Long())
     assert await book.new("客" * 128) == "7" * 128
+
+
+async def test_where_a_provider_keeps_none_a_session_has_one_only_when_it_asks_for_it(
+    pool: DatabasePool, clock: HandClock
+) -> None:
+    book = book_of(pool, clock, None, "openai")
+    assert await book.current("a") == Context("", 0.0)
+    assert await book.known("a") is None
+    name = await book.new("a")
+    assert await book.current("a") == Context(name, clock.now().timestamp())
+    assert await book.known("a") == name
+    assert await book.new("b") != name

@@ -54,8 +54,8 @@ def provider(name: str, client: Client) -> Provider:
             options, client, CozeTokens(options, private_key(), client, clock, entropy), clock
         )
     if name == "dashscope":
-        return Grounded(Dashscope(dashscope_options(ADDRESS), client, clock), entropy, limits)
-    return Grounded(Openai(openai_options(ADDRESS), client, clock), entropy, limits)
+        return Grounded(Dashscope(dashscope_options(ADDRESS), client, clock), limits)
+    return Grounded(Openai(openai_options(ADDRESS), client, clock), limits)
 
 
 def preface(request: httpx.Request) -> Canned:

@@ -15,7 +15,6 @@ from kefu.bot.options import Limits
 from kefu.bot.pace import UNHURRIED
 from kefu.bot.ports import Provider
 from tests.bot.parts import RETURNS, Shelf, Stand, ask, question
-from tests.fakes.entropy import SeededEntropy
 from tests.fakes.upstream import transcripts
 from tests.fakes.upstream.behaviour import PIECES, Behaviour, Call, Upstream, refused
 from tests.fakes.upstream.providers import Providers
@@ -31,11 +30,11 @@ TRANSCRIPTS = {
 
 @pytest.fixture
 def all_providers(coze: Coze, dashscope: Dashscope, openai: Openai) -> dict[str, Provider]:
-    entropy, limits = SeededEntropy(), Limits()
+    limits = Limits()
     return {
         "coze": coze,
-        "dashscope": Grounded(dashscope, entropy, limits),
-        "openai": Grounded(openai, entropy, limits),
+        "dashscope": Grounded(dashscope, limits),
+        "openai": Grounded(openai, limits),
     }
 
 
