@@ -150,6 +150,12 @@ class Context(Protocol[M_contra]):
         me again."""
         ...
 
+    @property
+    def is_evicted(self) -> bool:
+        """Whether I live elsewhere by now, or here again as another: what is in hand is ended as it
+        was begun, and nothing is begun anew."""
+        ...
+
     def now(self) -> float:
         """Loop time in seconds: for measuring spans, not a time of day."""
         ...

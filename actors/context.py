@@ -36,6 +36,10 @@ class CellContext:
     def is_draining(self) -> bool:
         return self._cell.is_draining
 
+    @property
+    def is_evicted(self) -> bool:
+        return self._cell.is_gone
+
     def now(self) -> float:
         return self._cell.world.time()
 

@@ -30,6 +30,7 @@ class RecordingContext:
     watched: dict[ActorId, object] = field(default_factory=dict)
     is_stopped: bool = False
     is_draining: bool = False
+    is_evicted: bool = False
 
     @property
     def me(self) -> Ref[Any]:

@@ -124,6 +124,8 @@ class ConversationActor(Actor[ConversationMessage]):
         try:
             return await self._take_turn(letters)
         except (Collided, Fenced, PerhapsOld):  # look closely, and decide once more
+            if self.context.is_evicted:  # another life of it has gone on, here or elsewhere
+                raise Fenced from None
             return await self._take_turn(letters, is_wary=True)
 
     async def _take_turn(
@@ -134,13 +136,13 @@ class ConversationActor(Actor[ConversationMessage]):
             await self._load()
         self._is_loaded = False  # true again only when the turn came through
         turn = Turn(self._chat, is_wary=is_wary)
-        decide = self._decider.decide
-        outcomes = [(letter, await decide(turn, letter.message)) for letter in letters]
+        outcomes = await self._decide(turn, letters)
         if is_remembered and any(_rests_on_memory(outcome) for _letter, outcome in outcomes):
             raise PerhapsOld
         entry = turn.entry(self._slot, self._epoch, self._reads)
         if entry is not None:
-            await self._world.journal.append(entry)
+            with self._answering.ahead(turn.chat, turn.said):
+                await self._world.journal.append(entry)
             if turn.chat is not None:
                 self._world.note_live(turn.chat)
         self._is_loaded = True
@@ -150,6 +152,15 @@ class ConversationActor(Actor[ConversationMessage]):
         for sender_id, key, known in turn.new_keys:
             self._decider.keys.remember(sender_id, key, known)
         return outcomes
+
+    async def _decide(self, turn: Turn, letters: Sequence[Letter[ConversationMessage]]) -> Outcomes:
+        decide, overtaken = self._decider.decide, frozenset[int]()
+        if len(letters) > 1:
+            overtaken = self._decider.overtaken([letter.message for letter in letters])
+        return [
+            (letter, TRY_AGAIN if place in overtaken else await decide(turn, letter.message))
+            for place, letter in enumerate(letters)
+        ]
 
     async def _load(self) -> None:
         """Read the truth; where it is not what we last said, a commit of ours went unheard.

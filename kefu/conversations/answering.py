@@ -3,9 +3,14 @@
 The conversation says how its chat stands now, and the turn begins, goes on or ends with that. What
 the bot says comes back through the mailbox, so that it has its place among all that happens: a
 piece that arrives behind a takeover finds the chat taken and is dropped.
+
+The provider need not wait until a question is durable: the turn begins while that is written. What
+it says waits in the mailbox, behind the commit; where that fails the turn is ended unheard.
 """
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -33,12 +38,14 @@ log = logging.getLogger("kefu.conversations")
 class _Turn:
     """`unsaid` is what came since the mailbox was told last: it holds one word of it at most."""
 
-    __slots__ = ("answers_seq", "chat_id", "id", "is_told", "scope", "unsaid")
+    __slots__ = ("answers_seq", "chat_id", "id", "is_asked", "is_told", "scope", "unsaid")
 
     def __init__(self, id: UUID, chat: Chat) -> None:
         self.id = id
         self.chat_id = chat.chat_id
         self.answers_seq = chat.asked_seq
+        self.is_asked = anyio.Event()
+        """The question is durable."""
         self.scope = anyio.CancelScope()
         self.unsaid: list[str] = []
         self.is_told = False
@@ -63,9 +70,21 @@ class Answering:
         """Begin, keep or end the turn, as the chat is now."""
         if self._turn is not None and not self._turn.is_wanted(chat):
             self.stop()
-        bot = self._world.bot()
-        if self._turn is None and bot is not None and chat is not None and chat.awaits_bot:
-            self._begin(bot, chat)
+        self._begin(chat)
+        if self._turn is not None:
+            self._turn.is_asked.set()
+
+    @contextmanager
+    def ahead(self, chat: Chat | None, said: Callable[[], tuple[Message, ...]]) -> Iterator[None]:
+        """Inside, the chat with what was `said` last in it becomes durable: begin already."""
+        is_first = self._turn is None
+        self._begin(chat, said)
+        try:
+            yield
+        except BaseException:
+            if is_first:
+                self.stop()
+            raise
 
     def stop(self) -> None:
         """Nobody wants the answer any more."""
@@ -84,21 +103,29 @@ class Answering:
         turn.is_told = False
         return (text, turn.answers_seq) if text else None
 
-    def _begin(self, bot: Bot, chat: Chat) -> None:
+    def _begin(self, chat: Chat | None, said: Callable[[], tuple[Message, ...]] = tuple) -> None:
+        """If there is a bot, a question and no turn."""
+        bot = self._world.bot()
+        if self._turn is not None or bot is None or chat is None or not chat.awaits_bot:
+            return
         turn = _Turn(self._world.entropy.uuid(), chat)
-        if self._context.spawn(partial(self._run, bot, turn, chat), within=TURN_WITHIN_S):
+        run = partial(self._run, bot, turn, chat, said())
+        if self._context.spawn(run, within=TURN_WITHIN_S):
             self._turn = turn
         # else turns that were ended are still leaving: the next message begins it
 
-    async def _run(self, bot: Bot, turn: _Turn, chat: Chat) -> BotAnswered | None:
+    async def _run(
+        self, bot: Bot, turn: _Turn, chat: Chat, said: tuple[Message, ...]
+    ) -> BotAnswered | None:
         """The result goes to the mailbox; None, of a turn that was ended, goes nowhere."""
         with turn.scope:
             try:
-                question = await self._question(turn, chat)
+                question = await self._question(turn, chat, said)
                 answer = await bot.answer(question, partial(self._say, turn))
             except Exception:  # the bot promises never to raise: a bug must not cost the chat
                 log.exception("bot_turn_failed")
                 answer = Answer(texts.bot_broke(chat.customer.locale), "failed")
+            await turn.is_asked.wait()
             return BotAnswered(turn.id, turn.chat_id, turn.answers_seq, answer)
         return None
 
@@ -107,15 +134,9 @@ class Answering:
         if not turn.is_told:
             turn.is_told = bool(self._context.me.tell(BotSpoke(turn.id)))
 
-    async def _question(self, turn: _Turn, chat: Chat) -> Question:
+    async def _question(self, turn: _Turn, chat: Chat, said: tuple[Message, ...]) -> Question:
         """All that the customer said since the last answer is one question."""
-        after = max(0, chat.seq - EARLIER_MESSAGES)
-        try:
-            found = await self._world.chats.messages(
-                chat.chat_id, after=after, until=chat.seq, limit=EARLIER_MESSAGES
-            )
-        except StoreUnavailable:
-            found = []
+        found = [*await self._earlier(chat, chat.seq - len(said)), *said]
         wording = await wording_of(found, self._world.find_product)
         asked = {m.seq for m in found if m.seq > chat.answered_seq and m.sender_type == "customer"}
         text = "\n".join(wording.words(m) for m in found if m.seq in asked)
@@ -129,6 +150,17 @@ class Answering:
             locale=chat.customer.locale,
             viewer=chat.customer.id,
         )
+
+    async def _earlier(self, chat: Chat, until: int) -> list[Message]:
+        after = max(0, chat.seq - EARLIER_MESSAGES)
+        if until <= after:
+            return []
+        try:
+            return await self._world.chats.messages(
+                chat.chat_id, after=after, until=until, limit=EARLIER_MESSAGES
+            )
+        except StoreUnavailable:
+            return []
 
 
 def _said(message: Message, wording: Wording) -> Said:

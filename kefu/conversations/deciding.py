@@ -4,6 +4,7 @@ Finds the chat the message is about and turns the message into commands of the r
 world's part (time, ids, texts, who is on duty) put in. Nothing is written and nobody is told here.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -36,6 +37,30 @@ class Decider:
         self._pace = Pace(world.turns_per_minute, world.turns_per_minute_vip)
         self._is_signed = False
         self.keys = KeyWindow()
+
+    def overtaken(self, batch: Sequence[ConversationMessage]) -> frozenset[int]:
+        """The places of new messages behind which the same line sent one that is durable already.
+
+        They were refused before, and that never came to their sender's instance, which asks again.
+        Their sender is told now, and sends them again: what they said later is not said before it.
+        """
+        found: set[int] = set()
+        lines: set[str] = set()
+        for place in range(len(batch) - 1, -1, -1):
+            message = batch[place]
+            if not isinstance(message, messages.SendMessage) or message.origin is None:
+                continue
+            if self._is_known(message):
+                lines.add(message.origin.connection_id)
+            elif message.origin.connection_id in lines:
+                found.add(place)
+        return frozenset(found)
+
+    def _is_known(self, message: messages.SendMessage) -> bool:
+        key, sender_id = message.client_message_id, message.sender.id
+        if key is None or sender_id is None:
+            return False
+        return self.keys.find(sender_id, key, message.chat_id) is not None
 
     async def decide(self, turn: Turn, message: ConversationMessage) -> Step | Refusal:
         step = Step(turn.chat)

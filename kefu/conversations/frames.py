@@ -66,21 +66,24 @@ def status_frame(state: ChatState, at: float, reply_to: str | None = None) -> Ch
     return ChatStatus(state, instant(at), reply_to)
 
 
-def message_frame(event: Spoken) -> NewMessage:
-    at = instant(event.at)
-    message = Message(
+def message_of(event: Spoken) -> Message:
+    return Message(
         chat_id=event.chat_id,
         message_id=event.message_id,
         seq=event.seq,
         sender_type=event.sender.kind,
         content=event.content,
-        timestamp=at,
+        timestamp=instant(event.at),
         message_type=event.message_type,
         sender_id=event.sender.id,
         sender_name=event.sender.name,
         client_message_id=event.client_message_id,
     )
-    return NewMessage(message, at)
+
+
+def message_frame(event: Spoken) -> NewMessage:
+    message = message_of(event)
+    return NewMessage(message, message.timestamp)
 
 
 def receipt_frame(known: Known, client_message_id: str | None, reply_to: str | None) -> MessageAck:

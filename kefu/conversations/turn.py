@@ -9,11 +9,13 @@ from uuid import UUID
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Command, Refusal
 from kefu.conversations.events import Event, Spoken
+from kefu.conversations.frames import message_of
 from kefu.conversations.keys import KeyWindow, Known, fingerprint
 from kefu.conversations.reads import ReadMarks
 from kefu.conversations.rows import chat_row, rows_of
 from kefu.conversations.state import decide, evolve
 from kefu.storage.rows import Entry, EventRow, MessageRow
+from protocol.server import Message
 
 
 class Step:
@@ -54,6 +56,7 @@ class Turn:
         self.new_keys: list[tuple[UUID, str, Known]] = []
         self.asked_at: list[float] = []
         """When the bot was asked; see pace.py."""
+        self._spoken: list[Spoken] = []
         self._messages: list[MessageRow] = []
         self._events: list[EventRow] = []
         self._chats: dict[UUID, Chat] = {}
@@ -77,8 +80,14 @@ class Turn:
             self.chat = step.chat
 
     def _remember(self, event: Spoken) -> None:
+        self._spoken.append(event)
         if event.client_message_id is not None and event.sender.id is not None:
             self.new_keys.append((event.sender.id, event.client_message_id, known_of(event)))
+
+    def said(self) -> tuple[Message, ...]:
+        """What is new in the latest chat, in order."""
+        chat_id = self.chat.chat_id if self.chat is not None else None
+        return tuple(message_of(event) for event in self._spoken if event.chat_id == chat_id)
 
     def find_chat(self, chat_id: UUID) -> Chat | None:
         """A chat this turn has changed, as it would be."""

@@ -8,7 +8,8 @@ from kefu.bot.messages import Said
 from kefu.conversations import messages
 from kefu.knowledge.messages import Source
 from kefu.storage.errors import StoreUnavailable
-from tests.fakes.shop import Shop, on_stage, play, settled
+from kefu.storage.journal import Fenced
+from tests.fakes.shop import SEEDS, Shop, on_stage, play, settled
 from tests.fakes.storage import Fault
 
 PIECES = ("一", "二", "三", "四", "五")
@@ -69,6 +70,68 @@ async def test_what_is_said_during_a_turn_is_the_next_question_whole(shop: Shop)
     last = shop.bot.asked[2].earlier[-1]
     assert isinstance(last, Said)
     assert (last.by, last.content) == ("bot", "您好，有什么可以帮您？")
+
+
+@on_stage
+async def test_the_bot_is_asked_while_the_question_is_written_and_heard_behind_it(
+    shop: Shop,
+) -> None:
+    shop.is_bot_ready, shop.storage.commit_s = True, 5.0
+    wang = shop.customer()
+    wang.say("有货吗")
+    await settled(4)
+    assert [question.text for question in shop.bot.asked] == ["有货吗"]
+    assert shop.bot.said == list(shop.bot.pieces)
+    assert heard(shop) == [], "the whole answer is there, and nothing to answer yet"
+    await settled(10)
+    assert heard(shop)[0] == "bot"
+    assert heard(shop)[-1] == "ai 您好，有什么可以帮您？"
+    assert len(shop.bot.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "commit_s",
+    [0.03, 0.15, 5.0],
+    ids=["before its first word", "in its words", "behind its last word"],
+)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_a_question_that_was_not_written_the_answer_is_not_heard(
+    commit_s: float, seed: int | None
+) -> None:
+    async def scene(shop: Shop) -> None:
+        shop.is_bot_ready = True
+        wang = shop.customer()
+        wang.say("你好")
+        await settled(3)
+        before = heard(shop)
+        shop.storage.commit_s = commit_s
+        shop.storage.faults.append(Fault(StoreUnavailable("?")))
+        wang.say("有货吗")
+        await settled(commit_s + 0.01)
+        assert wang.line.codes() == ["OVERLOADED"]
+        assert heard(shop) == before
+        wang.say("有红色的吗")
+        await settled(30)
+        asked = ["你好", "有货吗", "有红色的吗"]
+        assert [question.text for question in shop.bot.asked] == asked
+        chat_id = (await wang.look()).chat_id
+        said = [row.sender_type for row in shop.storage.said(chat_id)]
+        assert said == ["customer", "ai"] * 2
+
+    assert play(scene, seed).crashes == []
+
+
+@on_stage
+async def test_a_question_that_was_fenced_once_is_answered_as_it_was_written(shop: Shop) -> None:
+    shop.is_bot_ready = True
+    wang = shop.customer()
+    shop.storage.faults.append(Fault(Fenced()))
+    wang.say("有货吗")
+    await settled(3)
+    assert [question.text for question in shop.bot.asked] == ["有货吗", "有货吗"]
+    chat_id = (await wang.look()).chat_id
+    assert [row.sender_type for row in shop.storage.said(chat_id)] == ["customer", "ai"]
+    assert heard(shop).count("ai 您好，有什么可以帮您？") == 1
 
 
 @pytest.mark.parametrize("piece_count", range(len(PIECES) + 2))

@@ -81,6 +81,25 @@ async def test_who_was_fenced_once_reads_anew_and_decides_again(shop: Shop) -> N
 
 
 @on_stage
+async def test_who_was_fenced_after_it_had_to_leave_does_not_come_behind_its_next_life(
+    shop: Shop,
+) -> None:
+    """Its slot may have come back to this very instance: then it would be let in once more."""
+    wang = shop.customer()
+    chat_id = await wang.start()
+    shop.storage.commit_s = 1.0
+    shop.storage.faults.append(Fault(Fenced()))
+    wang.say("一")
+    await settled(0.5)
+    await shop.router.evict(lambda id: id.kind == messages.KIND, lambda *_: None, within=0.1)
+    shop.storage.commit_s = 0.1
+    wang.say("二")
+    await settled()
+    assert [row.content for row in shop.storage.said(chat_id)] == ["二"]
+    assert wang.line.codes() == ["OVERLOADED"]
+
+
+@on_stage
 async def test_nobody_is_refused_by_what_only_an_earlier_owner_remembers(shop: Shop) -> None:
     wang, fu = shop.customer(), shop.agent(2)
     chat_id = await wang.start()

@@ -6,8 +6,10 @@ import pytest
 
 from kefu.conversations import messages
 from kefu.conversations.texts import released
+from kefu.storage.errors import StoreUnavailable
 from protocol.server import NewMessage
 from tests.fakes.shop import SEEDS, Shop, on_stage, play, settled
+from tests.fakes.storage import Fault
 
 # --- sending again -------------------------------------------------------------------------------
 
@@ -30,6 +32,27 @@ async def test_sending_again_is_answered_and_not_repeated(shop: Shop) -> None:
         (receipts[0].message_id, 1)
     }
     assert len(ke.line.heard("new_message")) == len(shop.storage.said(chat_id)) == 1
+
+
+@on_stage
+async def test_what_was_refused_unheard_is_not_said_behind_what_came_after_it(shop: Shop) -> None:
+    """An instance that never heard of the refusal asks for its sender again, in the old order."""
+    wang = shop.customer()
+    chat_id = await wang.start()
+    shop.storage.faults.append(Fault(StoreUnavailable("?")))
+    wang.say("一", key="1")
+    await settled()
+    wang.say("二", key="2")
+    await settled()
+    assert wang.line.codes() == ["OVERLOADED"]
+    for key, content in enumerate(("一", "二", "三"), start=1):
+        wang.say(content, key=str(key))
+    await settled()
+    assert [row.content for row in shop.storage.said(chat_id)] == ["二", "三"]
+    assert wang.line.codes() == ["OVERLOADED"] * 2
+    wang.say("一", key="1")
+    await settled()
+    assert [row.content for row in shop.storage.said(chat_id)] == ["二", "三", "一"]
 
 
 @on_stage

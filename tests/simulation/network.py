@@ -68,6 +68,10 @@ class Link:
     def is_over(self) -> bool:
         return self.is_cut or self.process.is_dead or self._is_gone_for_server
 
+    @property
+    def is_stalled(self) -> bool:
+        return self._stalled is not None
+
     # --- the server's end, as ASGI ----------------------------------------------------------------
 
     async def receive(self) -> Message:
@@ -207,6 +211,7 @@ class Network:
 
     def __init__(self, weather: Weather, look: Callable[[Link, str | bytes], Any]) -> None:
         self.links: list[Link] = []
+        """Those that are served, and what stalled peers have still to read of others."""
         self.on_failure: Callable[[BaseException], None] = lambda _error: None
         self._weather = weather
         self._look = look
@@ -214,7 +219,7 @@ class Network:
 
     def connect(self, peer: Peer, app: ASGIApp, process: Process, path: str, token: str) -> Link:
         link = Link(peer, process, self._weather, self._look, self._world)
-        self.links = [each for each in self.links if each.is_being_served]
+        self.links = [each for each in self.links if each.is_being_served or each.is_stalled]
         self.links.append(link)
         scope = {
             "type": "websocket",
@@ -237,7 +242,8 @@ class Network:
             self.on_failure(error)
 
     def of(self, process: Process) -> list[Link]:
-        return [link for link in self.links if link.process is process]
+        """Those it serves."""
+        return [link for link in self.links if link.process is process and link.is_being_served]
 
 
 async def _serve(app: ASGIApp, scope: Any, link: Link) -> None:
