@@ -22,18 +22,34 @@ FORGET_AFTER_S: Final = 60.0
 ANSWER_WITHIN_S: Final = 1.0
 
 # KEYS: seen (zset), members (hash), owners (hash), version, asked (set: who is to leave)
-_LIVING: Final = """
+_NOW: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+# A number that was never there before: a flush, or a failover that lost the last changes, must not
+# come to the numbers of what it forgot.
+_CHANGED: Final = """
+local function changed()
+  local version = tonumber(redis.call('GET', KEYS[4]) or '0') + 1
+  redis.call('SET', KEYS[4], string.format('%.0f', math.max(version, now)))
+end
+"""
+
+_LIVING: Final = (
+    _NOW
+    + """
 local function lives(id)
   local seen = redis.call('ZSCORE', KEYS[1], id)
   return seen and tonumber(seen) > now - tonumber(ARGV[1])
 end
 """
+)
 
 # ARGV: lease_ms, me, member, known version, forget_ms
 BEAT: Final = (
     _LIVING
+    + _CHANGED
     + """
 redis.call('ZADD', KEYS[1], now, ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
@@ -50,8 +66,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now - tonumber(ARGV[1])
 end
 local version = redis.call('GET', KEYS[4])
 if not version then
-  version = tostring(now)  -- after a flush the numbers must not run into those of before
-  redis.call('SET', KEYS[4], version)
+  changed()
+  version = redis.call('GET', KEYS[4])
 end
 if version == ARGV[4] then
   return {version, members, false, asked}
@@ -63,6 +79,7 @@ return {version, members, redis.call('HGETALL', KEYS[3]), asked}
 # ARGV: lease_ms, me, number of the gone, the gone ..., slots ...
 ACQUIRE: Final = (
     _LIVING
+    + _CHANGED
     + """
 local gone = {}
 local first = 4 + tonumber(ARGV[3])
@@ -75,30 +92,38 @@ for i = first, #ARGV do
     taken[#taken + 1] = tonumber(ARGV[i])
   end
 end
-if #taken > 0 then redis.call('INCR', KEYS[4]) end
+if #taken > 0 then changed() end
 return taken
 """
 )
 
 # ARGV: me, slot, owner, slot, owner ...
-HAND_OVER: Final = """
+HAND_OVER: Final = (
+    _NOW
+    + _CHANGED
+    + """
 for i = 2, #ARGV, 2 do
   if redis.call('HGET', KEYS[3], ARGV[i]) == ARGV[1] then
     redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
   end
 end
-redis.call('INCR', KEYS[4])
+changed()
 return 1
 """
+)
 
 # ARGV: me
-LEAVE: Final = """
+LEAVE: Final = (
+    _NOW
+    + _CHANGED
+    + """
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('SREM', KEYS[5], ARGV[1])
-redis.call('INCR', KEYS[4])
+changed()
 return 1
 """
+)
 
 # ARGV: lease_ms
 LOOK: Final = (

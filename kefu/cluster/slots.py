@@ -29,6 +29,9 @@ SAID_AGAIN_S: Final = 1.5 * BEAT_S
 and which slots are theirs."""
 SUSPECTED_S: Final = 3.0
 """By then a dead instance's lease has ended; one that lives was suspected for nothing."""
+UNKNOWN: Final = -1
+"""No version of the directory: what it holds is read whole. So after each change of our own, which
+Redis may forget at once: its next number could be the one we knew."""
 log = logging.getLogger("kefu.cluster")
 
 
@@ -63,7 +66,7 @@ class Slots:
         self._residents: Residents | None = None
         self._owners: dict[int, str] = {}
         self._members: Mapping[str, Member] = {}
-        self._version = -1
+        self._version = UNKNOWN
         self._epochs: dict[int, int] = {}
         self._leaving: set[int] = set()
         self._doubtful: set[int] = set()
@@ -304,7 +307,10 @@ class Slots:
         held = [slot for slot in free if slot in self._epochs]
         abandoned = [slot for slot in free if slot in self._owners or not self._patience_s]
         wanted = held + wanted_by(self.me, abandoned, self._weights())
-        taken = await self._directory.acquire(self.me, wanted, tuple(self._gone)) if wanted else ()
+        taken: Collection[int] = ()
+        if wanted:
+            self._version = UNKNOWN
+            taken = await self._directory.acquire(self.me, wanted, tuple(self._gone))
         for slot in taken:
             self._owners[slot] = self.me
         if taken and self._residents is not None:
@@ -355,6 +361,7 @@ class Slots:
         try:
             if self._residents is not None:
                 await self._residents.leave(slots)
+            self._version = UNKNOWN
             await self._directory.hand_over(self.me, moves)
             for slot, owner in moves.items():
                 self._owners[slot] = owner

@@ -184,6 +184,8 @@ class ConversationActor(Actor[ConversationMessage]):
     async def _finish(self, letter: Letter[ConversationMessage], outcome: Step | Refusal) -> None:
         message = letter.message
         if isinstance(outcome, Refusal):
+            if isinstance(message, messages.SendMessage):
+                self._decider.note_refused(message, outcome)
             self._refuse(letter, outcome)
             return
         announcer, chat = self._announcer, outcome.chat

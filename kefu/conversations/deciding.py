@@ -13,7 +13,7 @@ from kefu.conversations.asides import command_for
 from kefu.conversations.calling import Calling
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Notice, Refusal
-from kefu.conversations.keys import KeyWindow, Known
+from kefu.conversations.keys import KeyWindow, Known, RefusedKeys
 from kefu.conversations.messages import ConversationMessage
 from kefu.conversations.pace import Pace
 from kefu.conversations.parties import Party
@@ -26,6 +26,9 @@ DIFFERENT: Final = Refusal(
     ErrorCode.INVALID_MESSAGE, "This client_message_id was used for another message."
 )
 
+PASSING: Final = (ErrorCode.OVERLOADED, ErrorCode.INTERNAL, ErrorCode.RATE_LIMITED)
+"""Refusals after which the same is sent again."""
+
 
 class Decider:
     """For one conversation. `keys` are its recent sends, filled when it is read."""
@@ -37,6 +40,7 @@ class Decider:
         self._pace = Pace(world.turns_per_minute, world.turns_per_minute_vip)
         self._is_signed = False
         self.keys = KeyWindow()
+        self._refused = RefusedKeys()
 
     def overtaken(self, batch: Sequence[ConversationMessage]) -> frozenset[int]:
         """The places of new messages behind which the same line sent one that is durable already.
@@ -212,6 +216,9 @@ class Decider:
         if step.known is not None:
             same = step.known.has_same_content(message.content, message.message_type)
             return None if same else DIFFERENT
+        refusal = self._find_refused(message)
+        if refusal is not None:
+            return refusal
         refusal = await self._find_room(turn, step, message)
         if refusal is not None:
             return refusal
@@ -265,6 +272,18 @@ class Decider:
     def note_asked(self, turn: Turn) -> None:
         """The turn is durable: what it asked of the bot counts against the customer's pace."""
         self._pace.note(turn.asked_at)
+
+    def note_refused(self, message: messages.SendMessage, refusal: Refusal) -> None:
+        """It is told so: the same send, coming once more, is refused as well."""
+        key, sender_id = message.client_message_id, message.sender.id
+        if key is not None and sender_id is not None and refusal.code not in PASSING:
+            self._refused.remember(sender_id, key, refusal, self._world.clock.monotonic())
+
+    def _find_refused(self, message: messages.SendMessage) -> Refusal | None:
+        key, sender_id = message.client_message_id, message.sender.id
+        if key is None or sender_id is None:
+            return None
+        return self._refused.find(sender_id, key, self._world.clock.monotonic())
 
     async def _find_sent(self, turn: Turn, message: messages.SendMessage) -> Known | None:
         """What an earlier sending of this very message became; the store knows the oldest."""

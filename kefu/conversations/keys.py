@@ -11,7 +11,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from kefu.conversations.commands import Refusal
+
 WINDOW: Final = 512
+REFUSED_KEPT_S: Final = 15.0
+"""Longer than a message can be on its way between instances."""
 
 
 class Known(Struct, frozen=True):
@@ -57,3 +61,23 @@ class KeyWindow:
         self._known.move_to_end((sender_id, key))
         if len(self._known) > WINDOW:
             self._known.popitem(last=False)
+
+
+class RefusedKeys:
+    """The sends that were refused for good, for a while. Somebody who came back elsewhere and was
+    refused there may have the same send on its way still: it is not to be let in behind that."""
+
+    def __init__(self) -> None:
+        self._refused: OrderedDict[tuple[UUID, str], tuple[float, Refusal]] = OrderedDict()
+
+    def find(self, sender_id: UUID, key: str, now: float) -> Refusal | None:
+        """`now` is monotonic, in seconds."""
+        until, refusal = self._refused.get((sender_id, key), (0.0, None))
+        return refusal if now < until else None
+
+    def remember(self, sender_id: UUID, key: str, refusal: Refusal, now: float) -> None:
+        self._refused.pop((sender_id, key), None)
+        self._refused[sender_id, key] = (now + REFUSED_KEPT_S, refusal)
+        oldest = next(iter(self._refused))
+        if len(self._refused) > WINDOW or self._refused[oldest][0] <= now:
+            del self._refused[oldest]

@@ -191,6 +191,26 @@ async def test_after_a_flush_the_version_is_another_and_nobody_owns_anything(
     assert await version(directory) > known, "as many changes as before, and another number"
 
 
+async def test_what_a_failover_has_lost_does_not_share_its_version_with_what_follows(
+    directory: RedisDirectory, redis: Redis
+) -> None:
+    await directory.beat("a", A, -1)
+    await directory.acquire("a", [1], ())
+    kept = {key: await redis.dump(key) for key in await redis.keys("*")}
+    await directory.acquire("a", [2], ())
+    lost = await version(directory)
+
+    async def has_time_passed() -> bool:
+        seconds, microseconds = await redis.time()
+        return seconds * 1000 + microseconds // 1000 > lost
+
+    await until(has_time_passed)
+    for key, value in kept.items():
+        await redis.restore(key, 0, value, replace=True)
+    await directory.acquire("a", [3], ())
+    assert await version(directory) > lost, "as many changes as before, and another number"
+
+
 async def test_scripts_are_loaded_again_after_a_restart(
     directory: RedisDirectory, redis: Redis
 ) -> None:

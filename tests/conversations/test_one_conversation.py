@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from kefu.conversations import messages
+from kefu.conversations.keys import REFUSED_KEPT_S
 from kefu.conversations.texts import released
 from kefu.storage.errors import StoreUnavailable
 from protocol.server import NewMessage
@@ -53,6 +54,25 @@ async def test_what_was_refused_unheard_is_not_said_behind_what_came_after_it(sh
     wang.say("一", key="1")
     await settled()
     assert [row.content for row in shop.storage.said(chat_id)] == ["二", "三", "一"]
+
+
+@on_stage
+async def test_what_was_refused_is_not_let_in_when_its_first_sending_comes_late(shop: Shop) -> None:
+    ke, wang = shop.agent(), shop.customer()
+    await ke.connect()
+    chat_id = await wang.start()
+    ke.say("您好", wang, key="k")
+    await settled()
+    assert ke.line.codes() == ["CHAT_NOT_FOUND"]
+    await ke.accept(chat_id, wang)
+    ke.say("您好", wang, key="k")
+    await settled(1)
+    assert ke.line.codes() == ["CHAT_NOT_FOUND"] * 2
+    assert shop.storage.said(chat_id) == []
+    await settled(REFUSED_KEPT_S)
+    ke.say("您好", wang, key="k")
+    await settled()
+    assert [row.content for row in shop.storage.said(chat_id)] == ["您好"]
 
 
 @on_stage

@@ -209,10 +209,13 @@ class Redis:
         for name, at in held.seen.items():
             if name != me and at <= now - FORGET_AFTER_S:
                 del seen[name], members[name]
-        version = int(1000 * now) + 1 if held.version is None else held.version
+        version = self._next_version() if held.version is None else held.version
         self._set(_Directory(seen, members, held.owners, version))
         living = {name: one for name, one in members.items() if self._lives(name)}
         return View(living, version, None if version == known_version else held.owners)
+
+    def _next_version(self) -> int:
+        return max((self._held.version or 0) + 1, int(1000 * self._now()))
 
     def acquire(self, me: str, slots: Collection[int], gone: Collection[str]) -> tuple[int, ...]:
         held = self._held
@@ -226,20 +229,20 @@ class Redis:
         )
         if taken:
             owners = {**held.owners, **dict.fromkeys(taken, me)}
-            self._set(held._replace(owners=owners, version=(held.version or 0) + 1))
+            self._set(held._replace(owners=owners, version=self._next_version()))
         return taken
 
     def hand_over(self, me: str, moves: Mapping[int, str]) -> None:
         held = self._held
         owners = dict(held.owners)
         owners.update({slot: to for slot, to in moves.items() if owners.get(slot) == me})
-        self._set(held._replace(owners=owners, version=(held.version or 0) + 1))
+        self._set(held._replace(owners=owners, version=self._next_version()))
 
     def leave(self, me: str) -> None:
         held = self._held
         seen = {name: at for name, at in held.seen.items() if name != me}
         members = {name: one for name, one in held.members.items() if name != me}
-        self._set(_Directory(seen, members, held.owners, (held.version or 0) + 1))
+        self._set(_Directory(seen, members, held.owners, self._next_version()))
 
 
 class SimulatedBus:
