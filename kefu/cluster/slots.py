@@ -336,7 +336,10 @@ class Slots:
         return True
 
     async def _renew_doubtful(self) -> bool:
-        """What somebody else has claimed meanwhile is lost: only the directory gives it back."""
+        """What somebody else has claimed meanwhile is lost: only the directory gives it back.
+
+        Who has lost one slot unnoticed, asleep while Redis forgot, may have lost others.
+        """
         doubtful = {slot: self._epochs[slot] for slot in self._doubtful if slot in self._epochs}
         if not doubtful:
             return True
@@ -350,6 +353,8 @@ class Slots:
         if lost:
             log.warning("slots_lost", extra={"count": len(lost)})
             await self._give_up(lost)
+            self._doubtful |= self._epochs.keys() - doubtful.keys()
+            return await self._renew_doubtful()
         return True
 
     async def _hand_over(self, moves: Mapping[int, str]) -> None:

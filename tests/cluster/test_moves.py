@@ -209,6 +209,24 @@ def test_a_dead_instance_is_replaced_though_redis_comes_and_goes() -> None:
     assert owned == [SLOT_COUNT]
 
 
+def test_who_finds_one_slot_lost_looks_after_all_of_its_slots() -> None:
+    """As after a long sleep during which Redis forgot and others had claimed them."""
+    stale: list[int] = []
+
+    async def claimed_by_others_unseen(town: Town) -> None:
+        await asyncio.sleep(SHARED_OUT_S)
+        slots = town.living[0].cluster.slots
+        mine = [slot for slot in range(SLOT_COUNT) if slots.is_mine(slot)]
+        held = {slot: slots.epoch_of(slot) for slot in mine}
+        await town.claims.claim(mine, "another")
+        slots.doubt(((mine[0], held[mine[0]]),))
+        await asyncio.sleep(BEATS_S)
+        stale.append(sum(slots.epoch_of(s) != town.claims.epochs[s] for s in mine))
+
+    run_misfortune(0, claimed_by_others_unseen)
+    assert stale == [0]
+
+
 def test_a_killed_instance_is_noticed_long_before_its_lease_ends() -> None:
     assert longest_wait_after_a_kill() < 1.5
 
