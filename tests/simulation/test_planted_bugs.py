@@ -11,18 +11,18 @@ from tests.simulation.search import CLUSTER_MESSAGES, nodes_of
 
 SEEDS: Final = 100
 SHOWN_BY: Final = {
-    ("watched-before-it-is-put-down", False): 30,
-    ("watched-for-ever", False): 19,
+    ("watched-before-it-is-put-down", False): 16,
+    ("watched-for-ever", False): 4,
+    ("place-leak", False): 4,
     ("lost-reply-taken-for-a-commit", True): 7,
-    ("capacity-check-then-act", True): 11,
-    ("no-fencing", True): 13,
-    ("epoch-read-late", True): 49,
+    ("capacity-check-then-act", True): 15,
+    ("no-fencing", True): 6,
     ("guards-dropped", True): 14,
     ("tail-lost", True): 5,
-    ("turned-away-out-of-order", True): 13,
-    ("link-resend-without-dedupe", True): 37,
-    ("drop-oldest-without-marker", True): 30,
-    ("place-leak", False): 4,
+    ("turned-away-out-of-order", True): 25,
+    ("link-resend-without-dedupe", True): 45,
+    ("drop-oldest-without-marker", True): 34,
+    ("transfer-double-post", True): 23,
 }
 """Tried first: a seed that has shown the bug, where that is not one of the first few. Whatever
 changes the order of events moves it to another seed, which costs the search some time."""
