@@ -53,15 +53,22 @@ class RedisCalls:
 
     async def run(self, script: Script, keys: Sequence[Any], args: Iterable[Any]) -> Any:
         """A script's answer, as `command`."""
-        return await self._add(_Call(("EVALSHA", script.sha, len(keys), *keys, *args), script))
+        return await self.begin(script, keys, args)
 
-    async def _add(self, call: _Call) -> Any:
+    def begin(
+        self, script: Script, keys: Sequence[Any], args: Iterable[Any]
+    ) -> "asyncio.Future[Any]":
+        """Send it on its way now; the answer is awaited later, as `run`, and must be."""
+        return self._add(_Call(("EVALSHA", script.sha, len(keys), *keys, *args), script))
+
+    def _add(self, call: _Call) -> "asyncio.Future[Any]":
         if len(self._waiting) >= WAITING:
-            raise RedisError("Too many calls wait for Redis.")
+            call.answer.set_exception(RedisError("Too many calls wait for Redis."))
+            return call.answer
         self._waiting.append(call)
         if self._sending is None:
             self._sending = asyncio.get_running_loop().create_task(self._send())
-        return await call.answer
+        return call.answer
 
     async def _send(self) -> None:
         """Until none waits."""

@@ -164,6 +164,17 @@ async def test_a_page_of_another_site_is_refused(house: House) -> None:
         ).status_code == 200
 
 
+async def test_whoever_tries_names_is_told_how_often_they_may_and_nothing_else(
+    house: House,
+) -> None:
+    await house.post("/api/chat", headers=house.token("u-1"), message="你好")
+    house.calls_per_minute = 3
+    house.app = house.make_app()
+    await house.redis.flushdb()
+    codes = [(await house.ask("u-1", "?")).get("code") for _ in range(6)]
+    assert codes == ["CHAT_NOT_FOUND"] * 3 + ["RATE_LIMITED"] * 3
+
+
 async def test_calls_without_a_token_count_by_address(house: House) -> None:
     guest = await house.post("/api/chat", message="你好")
     cookie = {"cookie": guest.headers["set-cookie"].split(";")[0]}

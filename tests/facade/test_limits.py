@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisGone
 
 from actors.simulation import SimulationLoop
+from kefu.clock import SystemClock
 from kefu.errors import Problem
 from kefu.gateway import stream_limits
 from kefu.gateway.facade.call_rates import CallRates
@@ -203,7 +204,7 @@ async def test_calls_of_an_address_are_counted_on_all_instances(redis: "Redis") 
 
 
 async def test_calls_refill_with_time(redis: "Redis") -> None:
-    rates = CallRates(RedisCalls(redis), PREFIX, HandClock(), 6000)
+    rates = CallRates(RedisCalls(redis), PREFIX, SystemClock(), 6000)
 
     async def is_let_in() -> bool:
         try:
@@ -214,6 +215,20 @@ async def test_calls_refill_with_time(redis: "Redis") -> None:
 
     await rates.check("a", 6000)  # all at once
     await until(is_let_in)
+
+
+async def test_whoever_was_refused_just_now_is_refused_without_asking(redis: "Redis") -> None:
+    clock = HandClock()
+    rates = CallRates(RedisCalls(redis), PREFIX, clock, 6)
+    await rates.check("a", 6)
+    with pytest.raises(Problem) as caught:
+        await rates.check("a")
+    await redis.flushdb()
+    with pytest.raises(Problem):
+        await rates.check("a")
+    await rates.check("b")
+    clock.advance(caught.value.retry_after_s or 0)
+    await rates.check("a")
 
 
 async def test_without_redis_calls_are_counted_here() -> None:

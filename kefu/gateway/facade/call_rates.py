@@ -4,8 +4,11 @@ A bucket in Redis that refills steadily, kept as the one time at which it is ful
 is away each instance keeps buckets of its own: never unlimited.
 """
 
+import asyncio
 import logging
-from typing import Final
+from collections import OrderedDict
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import anyio
 from redis.exceptions import RedisError
@@ -18,6 +21,7 @@ from protocol.codes import ErrorCode
 
 BURST_S: Final = 60.0
 ANSWER_WITHIN_S: Final = 1.0
+REFUSED_KEPT: Final = 10_000
 log = logging.getLogger("kefu.gateway")
 
 # Answers how many ms to wait, 0 for none. KEYS: the address. ARGV: ms of the calls, burst in ms
@@ -41,24 +45,45 @@ class CallRates:
         self._clock = clock
         self._call_ms = 60_000 / per_minute
         self._here = FrameRates(per_minute / 60, float(per_minute))
+        self._refused: OrderedDict[str, float] = OrderedDict()
+        """Until when addresses have to wait, by the monotonic clock."""
 
     async def check(self, address: str, calls: int = 1) -> None:
         """Count a call, or several at once. Raises Problem(RATE_LIMITED) for too many."""
-        wait_s = await self._asked(address, calls)
+        await self.begin(address, calls)
+
+    def begin(self, address: str, calls: int = 1) -> Coroutine[Any, Any, None]:
+        """`check` in two parts: the call is counted while its answer is still on its way, and must
+        be awaited. What a call is for can be looked up meanwhile; whoever was refused just now is
+        refused here, and costs nobody a look."""
+        now = self._clock.monotonic()
+        wait_s = self._refused.get(address, 0.0) - now
+        if wait_s > 0:
+            return self._refuse(wait_s)
+        arguments = [self._call_ms * calls, int(BURST_S * 1000)]
+        answer = self._redis.begin(TAKE, [f"{self._prefix}calls:{address}"], arguments)
+        return self._judge(address, calls, answer)
+
+    async def _judge(self, address: str, calls: int, answer: "asyncio.Future[Any]") -> None:
+        wait_s, now = await self._told(answer), self._clock.monotonic()
         if wait_s is None:
-            now = self._clock.monotonic()
             here = self._here.of(address, now)
             wait_s = max(here.take(now) for _ in range(calls))
         if wait_s > 0:
-            raise Problem(ErrorCode.RATE_LIMITED, retry_after_s=wait_s)
+            if calls == 1:
+                self._refused[address] = now + wait_s
+                if len(self._refused) > REFUSED_KEPT:
+                    self._refused.popitem(last=False)
+            await self._refuse(wait_s)
 
-    async def _asked(self, address: str, calls: int) -> float | None:
+    async def _refuse(self, wait_s: float) -> None:
+        raise Problem(ErrorCode.RATE_LIMITED, retry_after_s=wait_s)
+
+    async def _told(self, answer: "asyncio.Future[Any]") -> float | None:
         """What Redis says; None when it does not answer."""
         try:
             with anyio.fail_after(ANSWER_WITHIN_S):
-                arguments = [self._call_ms * calls, int(BURST_S * 1000)]
-                keys = [f"{self._prefix}calls:{address}"]
-                return int(await self._redis.run(TAKE, keys, arguments)) / 1000
+                return int(await answer) / 1000
         except (RedisError, OSError, TimeoutError):
             log.warning("calls_uncounted")
             return None

@@ -100,8 +100,7 @@ class Callers:
         token = token_of(request.scope)
         if token is None and name is not None:
             self._door.admit_without_token(request.scope, self._hub, stays=stays)
-            await self._count(request, stays=stays)
-            return await self._named(request, name)
+            return await self._named_and_counted(request, name, stays=stays)
         cookie = None if token is not None else self._cookie(request)
         visitor = await self._admit(request, cookie, stays=stays)
         if isinstance(visitor.identity, AgentIdentity):
@@ -118,6 +117,16 @@ class Callers:
     async def _count(self, request: Request, *, stays: bool) -> None:
         if not stays:  # streams are counted while they are open
             await self._rates.check(address_of(request))
+
+    async def _named_and_counted(self, request: Request, name: str, *, stays: bool) -> Caller:
+        """Looked up while it is counted; too many calls are told so whatever they look for."""
+        if stays:
+            return await self._named(request, name)
+        counted = self._rates.begin(address_of(request))
+        try:
+            return await self._named(request, name)
+        finally:
+            await counted
 
     async def reader(self, request: Request, name: str) -> AgentIdentity | Caller:
         """Who may read the session of that name: an agent, or its customer.
