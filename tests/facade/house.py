@@ -300,6 +300,11 @@ class House:
         session: dict[str, Any] = told.json()["data"]["session"]
         return session
 
+    async def is_asked(self, name: str) -> bool:
+        """Whether the bot is, and the question is in the chat: the bot may be first."""
+        told = await self.client.get(f"/api/sessions/{name}")
+        return bool(self.bot.asked) and told.status_code == 200
+
     async def end(self, name: str) -> None:
         """Have the customer end their chat, as they would on a socket."""
         customer_id = customer_id_of(name)

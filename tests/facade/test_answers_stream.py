@@ -127,7 +127,7 @@ async def test_a_provider_that_fails_ends_the_stream_with_a_friendly_error(house
 async def test_a_chat_that_ends_in_the_middle_ends_the_stream(house: House) -> None:
     house.bot.gap_s = 5.0
     peer = house.answer_stream("s-1", "你好")
-    await until(lambda: bool(house.bot.asked))
+    await until(lambda: house.is_asked("s-1"))
     await house.end("s-1")
     await peer.end()
     assert [(each["type"], each["code"]) for each in peer.events] == [("error", "CHAT_ENDED")]

@@ -110,7 +110,7 @@ async def test_an_agent_who_takes_the_chat_ends_the_waiting(house: House) -> Non
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
-        await until(lambda: bool(house.bot.asked))
+        await until(lambda: house.is_asked("s-1"))
         assert (await ke.take("s-1")).status_code == 200
     assert codes == ["MANUAL_IN_PROGRESS"]
 
@@ -137,7 +137,7 @@ async def test_two_messages_at_once_are_both_answered(house: House) -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask, "一")
-        await until(lambda: bool(house.bot.asked))
+        await until(lambda: house.is_asked("s-1"))
         tasks.start_soon(ask, "二")
     assert answers == [{"success": True, "message": WHOLE}] * 2
     assert [asked.text for asked in house.bot.asked] == ["一", "二"]
@@ -256,7 +256,7 @@ async def test_a_bot_that_went_down_with_its_instance_is_woken(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
-        await until(lambda: bool(house.bot.asked))
+        await until(lambda: house.is_asked("s-1"))
         house.bot.gap_s = 0.01
         await house.forget("s-1")
     assert answers == [{"success": True, "message": WHOLE}]

@@ -5,6 +5,7 @@ Each fault five times; KEFU_REDIS_FAULTS is how often (`make soak`: 100).
 
 import os
 from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
 
 import anyio
 import pytest
@@ -23,7 +24,7 @@ PAUSED_S = 3.0
 NOTICED_S = 2.0  # by then all have seen what Redis forgot
 CUT_S = 4.0
 CLOSED_WITHIN_S = 2.0
-LOCAL_RECEIPT_S = 2.0
+LOCAL_RECEIPT_S = 0.2
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(90 + 60 * ROUNDS)]
 
@@ -95,6 +96,7 @@ async def test_nothing_is_lost_whatever_redis_does(
     town: Several, proxy: Proxy, own_stores: OwnStores, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said: list[str] = []
+    on_the_spot: list[float] = []
     async with talking(town, PAIRS) as load:
         outage = Outage(load, own_stores, proxy)
         for name, happen in list(FAULTS.items()) * ROUNDS:
@@ -111,37 +113,42 @@ async def test_nothing_is_lost_whatever_redis_does(
             except AssertionError as error:
                 error.add_note("\n".join(("before it:", *said, f"this one: {name}")))
                 raise
-            waits = receipts(local, began, healed)
+            seen = receipts(local, began, healed)
             said.append(
                 f"{name}: {healed - began:.1f} s, closed {closed_s:.2f} s later; "
-                f"{len(waits)} receipts on the spot meanwhile, the slowest {max(waits):.2f} s"
+                f"{len(seen)} receipts on the spot meanwhile, the slowest {seen[0].waited_s:.2f} s"
             )
-            assert len(waits) > len(local), "they went on"
-            assert percentile(waits, 0.99) < LOCAL_RECEIPT_S, "\n".join(
-                ("the rounds so far:", *said, *map(str, slowest(local, began, healed)))
-            )
+            said += [f"  {each}" for each in seen[:5] if each.waited_s > LOCAL_RECEIPT_S]
+            assert len(seen) > len(local), "they went on"
+            on_the_spot += [each.waited_s for each in seen]
+    assert percentile(on_the_spot, 0.99) < LOCAL_RECEIPT_S, "\n".join(said)
     with capsys.disabled():
         print("", *said, sep="\n")  # noqa: T201 - the figures are half of what this is for
 
 
-def slowest(pairs: list[Couple], since: float, until_: float) -> list[tuple[object, ...]]:
-    """Who waited longest: name, instance, where the chat lives, said when, acknowledged when."""
+class Receipt(NamedTuple):
+    """How long somebody waited for it, who, at which instance, and when after the fault began."""
+
+    waited_s: float
+    name: str
+    at: int
+    slot: int
+    after_s: float
+
+
+def receipts(pairs: list[Couple], since: float, until_: float) -> list[Receipt]:
+    """Of what was said, and could be acknowledged, in that time; the longest wait first."""
     found = [
-        (person.acked_at.get(key, float("inf")) - at, person.name, person.at, pair.slot, at - since)
+        Receipt(
+            person.acked_at.get(key, float("inf")) - at,
+            person.name,
+            person.at,
+            pair.slot,
+            at - since,
+        )
         for pair in pairs
         for person in pair.people
         for key, at in person.said_at.items()
         if since < at < until_ - 0.5
     ]
-    return sorted(found, reverse=True)[:20]
-
-
-def receipts(pairs: list[Couple], since: float, until_: float) -> list[float]:
-    """How long those waited that were said and could be acknowledged in that time."""
-    return [
-        person.acked_at.get(key, float("inf")) - at
-        for pair in pairs
-        for person in pair.people
-        for key, at in person.said_at.items()
-        if since < at < until_ - 0.5
-    ]
+    return sorted(found, reverse=True)
