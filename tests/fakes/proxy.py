@@ -23,6 +23,7 @@ class Proxy:
     def __init__(self, *upstream: str | int) -> None:
         self._upstream = upstream
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._loud = asyncio.Event()
         self._loud.set()
         self.port = 0
@@ -53,15 +54,31 @@ class Proxy:
         for writer in tuple(self._writers):
             writer.transport.abort()
 
+    async def end(self) -> None:
+        """Cut every connection, and return when nothing of any is left."""
+        self.is_silent = False
+        self.cut()
+        while self._serving:
+            await asyncio.wait(self._serving)
+        await asyncio.sleep(0)  # what was aborted is closed by the loop
+
     async def serve(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        try:
+            await self._serve(client, back)
+        finally:
+            back.transport.abort()
+
+    async def _serve(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         self.opened_count += 1
         if self.is_refusing:
-            back.transport.abort()
             return
         try:
             server, forth = await self._connect()
         except OSError:  # nobody is there
-            back.transport.abort()
             return
         self._writers |= {back, forth}
         try:
@@ -70,7 +87,6 @@ class Proxy:
                 pumps.create_task(self._pump(server, back, is_question=False))
         finally:
             self._writers -= {back, forth}
-            back.transport.abort()
             forth.transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -119,8 +135,7 @@ async def proxy_to(*upstream: str | int) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
-        proxy.is_silent = False
-        proxy.cut()
+        await proxy.end()
         await server.wait_closed()
 
 
