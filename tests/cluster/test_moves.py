@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import cache
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from actors.simulation import SimulationLoop
 from kefu.cluster.asking import Asking
 from kefu.cluster.cluster import Cluster
 from kefu.cluster.placement import SLOT_COUNT, slot_of
+from kefu.cluster.ports import Member, View
 from kefu.cluster.transport import ClusterTransport
 from tests.cluster.memory import MemoryClaims
 from tests.cluster.town import Town, town_of
@@ -225,6 +227,34 @@ def test_who_finds_one_slot_lost_looks_after_all_of_its_slots() -> None:
 
     run_misfortune(0, claimed_by_others_unseen)
     assert stale == [0]
+
+
+def test_after_a_change_of_its_own_an_instance_reads_the_whole_directory() -> None:
+    """Redis may lose the change at once, and give the next one the number that was known before."""
+    known: list[int] = []
+
+    async def changes(town: Town) -> None:
+        await asyncio.sleep(SHARED_OUT_S)
+        directory = town.directory
+        acquire, beat, taken = directory.acquire, directory.beat, set[str]()
+
+        async def note_acquire(me: str, *more: Any) -> tuple[int, ...]:
+            taken.add(me)
+            return await acquire(me, *more)
+
+        async def note_beat(me: str, member: Member, version: int) -> View:
+            if me in taken:
+                taken.discard(me)
+                known.append(version)
+            return await beat(me, member, version)
+
+        directory.acquire = note_acquire  # type: ignore[method-assign]
+        directory.beat = note_beat  # type: ignore[method-assign]
+        await kill_an_owner(town)
+        await asyncio.sleep(BEATS_S)
+
+    run_misfortune(0, changes)
+    assert set(known) == {-1}
 
 
 def test_a_killed_instance_is_noticed_long_before_its_lease_ends() -> None:
