@@ -68,8 +68,10 @@ class ProviderContexts:
             context = await store.find(connection, session, self._provider)
         return None if context is None else context.conversation_id
 
-    async def current(self, session: str) -> Context:
+    async def current(self, session: str, *, is_first: bool = False) -> Context:
         """See `Conversations.current`."""
+        if is_first and self._maker is None:
+            return NAMELESS
         async with connected(self._pool) as connection:
             context = await store.find(connection, session, self._provider)
         if context is not None:

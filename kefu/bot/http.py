@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from ssl import SSLContext
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +32,13 @@ CONNECTIONS: Final = 100
 KEPT_S: Final = 30.0
 SMALL_BYTES: Final = 64 * 1024
 LAST_WORDS_S: Final = 0.5
+USUAL: Final = {
+    "Accept": "*/*",
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "kefu",
+}
+_parsed: Final = lru_cache(maxsize=16)(httpx.URL)
 
 
 class Client(Struct, frozen=True):
@@ -53,7 +61,6 @@ async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[C
         timeout=httpx.Timeout(READ_S, connect=CONNECT_S, pool=POOL_S),
         limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEPT_S),
         verify=certificates or httpx.create_ssl_context(),
-        headers={"User-Agent": "kefu"},
     ) as client:
         yield Client(client)
 
@@ -144,12 +151,11 @@ async def posted(
 
     Raises ProviderError when there is no answer.
     """
-    fixed = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     content = msgspec.json.encode(body)
     with Translated():
-        http = client.http
-        request = http.build_request("POST", url, content=content, headers={**headers, **fixed})
-        response = await http.send(request, stream=True)
+        # made by the client it would take twice as long
+        request = httpx.Request("POST", _parsed(url), content=content, headers={**USUAL, **headers})
+        response = await client.http.send(request, stream=True)
     try:
         with client.pace.reading():
             yield Reply(response, client.pace)

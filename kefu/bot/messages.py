@@ -3,7 +3,7 @@
 The bot never raises for a provider that is down, slow, lying or cut short: that is an answer, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Literal, Protocol
 from uuid import UUID
 
@@ -24,7 +24,8 @@ class Said(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """`text` is what is to be answered now; `earlier` does not hold it, the oldest comes first.
+    """`text` is what is to be answered now. `read_earlier` reads what was said before it, the
+    oldest first, and never raises; None where that is nothing.
 
     `session` is the customer's name with the provider, which keeps customers apart by it: the
     `sub` of their token or the facade's session name. `turn_id` names the turn in logs. `viewer`
@@ -34,7 +35,7 @@ class Question(Struct, frozen=True):
     turn_id: UUID
     session: str
     text: str
-    earlier: tuple[Said, ...] = ()
+    read_earlier: Callable[[], Awaitable[tuple[Said, ...]]] | None = None
     locale: str | None = None
     viewer: UUID | None = None
 

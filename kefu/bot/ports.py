@@ -67,8 +67,9 @@ class Context(Struct, frozen=True):
 
 
 class Conversations(Protocol):
-    async def current(self, session: str) -> Context:
-        """The session's conversation, made now if it needs one and has none.
+    async def current(self, session: str, *, is_first: bool = False) -> Context:
+        """The session's conversation, made now if it needs one and has none. `is_first`: nothing
+        was said before, so it does not matter since when that counts.
 
         Raises ProviderError and StoreUnavailable.
         """

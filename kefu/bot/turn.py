@@ -4,6 +4,7 @@ Until the first piece has been told the provider may be asked again; behind it n
 stays, and the answer ends there. A provider in trouble is an answer too, so nothing is raised.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -17,7 +18,7 @@ from kefu.bot import knowledge, texts
 from kefu.bot.breaker import Breaker, Permit
 from kefu.bot.figures import Figures
 from kefu.bot.knowledge import KnowledgeBot
-from kefu.bot.messages import Answer, Question
+from kefu.bot.messages import Answer, Question, Said
 from kefu.bot.options import Limits
 from kefu.bot.ports import (
     Ask,
@@ -148,15 +149,13 @@ class _Turn:
 
     async def _ask(self) -> None:
         """Tell the customer what the provider says. Raises ProviderError and StoreUnavailable."""
-        question, contexts = self._question, self._world.contexts
-        if self._lost is not None and self._context is self._lost:
-            await contexts.renew(question.session, self._lost)
-        context = self._context = await contexts.current(question.session)
+        question = self._question
+        context, earlier = await self._looked_up()
         ask = Ask(
             session=question.session,
             conversation_id=context.conversation_id,
             text=question.text,
-            earlier=tuple(said for said in question.earlier if said.at >= context.since),
+            earlier=tuple(said for said in earlier if said.at >= context.since),
             hits=self._found.hits if self._found.confidence != "none" else (),
             locale=question.locale,
             is_new=self._lost is not None,
@@ -168,6 +167,24 @@ class _Turn:
                     return
         if not self._told.text:
             raise Rejected("empty")
+
+    async def _looked_up(self) -> tuple[Context, tuple[Said, ...]]:
+        """The session's conversation and what was said before, one beside the other."""
+        read = self._question.read_earlier
+        if read is None:
+            return await self._current(is_first=True), ()
+        reading = asyncio.ensure_future(read())
+        try:
+            return await self._current(is_first=False), await reading
+        finally:
+            reading.cancel()
+
+    async def _current(self, *, is_first: bool) -> Context:
+        session, contexts = self._question.session, self._world.contexts
+        if self._lost is not None and self._context is self._lost:
+            await contexts.renew(session, self._lost)
+        self._context = await contexts.current(session, is_first=is_first)
+        return self._context
 
     def _spoken(self, *, is_cut: bool) -> Answer:
         is_known = self._found.confidence != "none"

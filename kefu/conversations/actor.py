@@ -141,7 +141,7 @@ class ConversationActor(Actor[ConversationMessage]):
             raise PerhapsOld
         entry = turn.entry(self._slot, self._epoch, self._reads)
         if entry is not None:
-            with self._answering.ahead(turn.chat, turn.said):
+            with self._answering.ahead(self._chat, turn.chat, turn.said):
                 await self._world.journal.append(entry)
             if turn.chat is not None:
                 self._world.note_live(turn.chat)

@@ -9,7 +9,7 @@ it says waits in the mailbox, behind the commit; where that fails the turn is en
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -18,20 +18,16 @@ from uuid import UUID
 import anyio
 
 from actors import Context
-from kefu.bot.messages import Answer, Bot, Question, Said
+from kefu.bot.messages import Answer, Bot, Question
 from kefu.conversations import texts
 from kefu.conversations.chat import Chat
 from kefu.conversations.messages import BotAnswered, BotSpoke
 from kefu.conversations.ports import World
-from kefu.conversations.wording import Wording, wording_of
-from kefu.storage.errors import StoreUnavailable
-from protocol.server import Message, SenderType
+from kefu.conversations.questions import question_of
+from protocol.server import Message
 
 TURN_WITHIN_S: Final = 90.0
 """Against a bot that keeps no deadline of its own: it has one of 60 s."""
-EARLIER_MESSAGES: Final = 60
-IN_ONE_QUESTION: Final = 4000
-SPEAKERS: Final[dict[SenderType, str]] = {"customer": "customer", "ai": "bot", "agent": "bot"}
 log = logging.getLogger("kefu.conversations")
 
 
@@ -75,10 +71,13 @@ class Answering:
             self._turn.is_asked.set()
 
     @contextmanager
-    def ahead(self, chat: Chat | None, said: Callable[[], tuple[Message, ...]]) -> Iterator[None]:
-        """Inside, the chat with what was `said` last in it becomes durable: begin already."""
+    def ahead(
+        self, before: Chat | None, chat: Chat | None, said: Callable[[], tuple[Message, ...]]
+    ) -> Iterator[None]:
+        """Inside, the chat that was like that `before` what was `said` now becomes durable: begin
+        already."""
         is_first = self._turn is None
-        self._begin(chat, said)
+        self._begin(chat, said, before)
         try:
             yield
         except BaseException:
@@ -103,25 +102,30 @@ class Answering:
         turn.is_told = False
         return (text, turn.answers_seq) if text else None
 
-    def _begin(self, chat: Chat | None, said: Callable[[], tuple[Message, ...]] = tuple) -> None:
+    def _begin(
+        self,
+        chat: Chat | None,
+        said: Callable[[], tuple[Message, ...]] = tuple,
+        before: Chat | None = None,
+    ) -> None:
         """If there is a bot, a question and no turn."""
         bot = self._world.bot()
         if self._turn is not None or bot is None or chat is None or not chat.awaits_bot:
             return
         turn = _Turn(self._world.entropy.uuid(), chat)
-        run = partial(self._run, bot, turn, chat, said())
+        ask = partial(question_of, self._world, turn.id, chat, said(), before)
+        run = partial(self._run, bot, turn, chat, ask)
         if self._context.spawn(run, within=TURN_WITHIN_S):
             self._turn = turn
         # else turns that were ended are still leaving: the next message begins it
 
     async def _run(
-        self, bot: Bot, turn: _Turn, chat: Chat, said: tuple[Message, ...]
+        self, bot: Bot, turn: _Turn, chat: Chat, ask: Callable[[], Awaitable[Question]]
     ) -> BotAnswered | None:
         """The result goes to the mailbox; None, of a turn that was ended, goes nowhere."""
         with turn.scope:
             try:
-                question = await self._question(turn, chat, said)
-                answer = await bot.answer(question, partial(self._say, turn))
+                answer = await bot.answer(await ask(), partial(self._say, turn))
             except Exception:  # the bot promises never to raise: a bug must not cost the chat
                 log.exception("bot_turn_failed")
                 answer = Answer(texts.bot_broke(chat.customer.locale), "failed")
@@ -133,36 +137,3 @@ class Answering:
         turn.unsaid.append(text)
         if not turn.is_told:
             turn.is_told = bool(self._context.me.tell(BotSpoke(turn.id)))
-
-    async def _question(self, turn: _Turn, chat: Chat, said: tuple[Message, ...]) -> Question:
-        """All that the customer said since the last answer is one question."""
-        found = [*await self._earlier(chat, chat.seq - len(said)), *said]
-        wording = await wording_of(found, self._world.find_product)
-        asked = {m.seq for m in found if m.seq > chat.answered_seq and m.sender_type == "customer"}
-        text = "\n".join(wording.words(m) for m in found if m.seq in asked)
-        return Question(
-            turn_id=turn.id,
-            session=chat.customer.sub,
-            text=text[-IN_ONE_QUESTION:],
-            earlier=tuple(
-                _said(m, wording) for m in found if m.seq not in asked and m.sender_type in SPEAKERS
-            ),
-            locale=chat.customer.locale,
-            viewer=chat.customer.id,
-        )
-
-    async def _earlier(self, chat: Chat, until: int) -> list[Message]:
-        after = max(0, chat.seq - EARLIER_MESSAGES)
-        if until <= after:
-            return []
-        try:
-            return await self._world.chats.messages(
-                chat.chat_id, after=after, until=until, limit=EARLIER_MESSAGES
-            )
-        except StoreUnavailable:
-            return []
-
-
-def _said(message: Message, wording: Wording) -> Said:
-    by: Any = SPEAKERS[message.sender_type]
-    return Said(by, wording.words(message), message.timestamp.timestamp())

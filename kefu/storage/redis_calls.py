@@ -15,7 +15,8 @@ from hashlib import sha1
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 WAITING: Final = 10_000
 AT_ONCE: Final = 250
@@ -114,16 +115,29 @@ class RedisCalls:
         return found
 
     async def _asked(self, calls: Sequence[_Call]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for call in calls:
-                pipe.execute_command(*call.words)
-            return list(await pipe.execute(raise_on_error=False))
+        return await self._trip([call.words for call in calls])
 
     async def _teach(self, scripts: Iterable[Script]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for script in scripts:
-                pipe.script_load(script.text)
-            await pipe.execute()
+        for answer in await self._trip([("SCRIPT LOAD", script.text) for script in scripts]):
+            if isinstance(answer, RedisError):
+                raise answer
+
+    async def _trip(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """By the connection itself: a pipeline of redis-py takes half as long again."""
+        pool: Any = self._redis.connection_pool
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            return [await _answer_of(connection) for _ in commands]
+        finally:  # broken off in between it has hung up: nobody reads another's answers
+            await pool.release(connection)
+
+
+async def _answer_of(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def _finish(call: _Call, answer: Any) -> None:

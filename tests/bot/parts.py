@@ -58,7 +58,7 @@ class Folder:
         self._maker: Any = provider if hasattr(provider, "new_conversation") else None
         self.known: dict[str, Context] = {}
 
-    async def current(self, session: str) -> Context:
+    async def current(self, session: str, *, is_first: bool = False) -> Context:
         if self._maker is None:
             return NAMELESS
         if session not in self.known:
@@ -148,8 +148,12 @@ async def collect(stream: AsyncGenerator[str, None], take: Callable[[str], None]
             take(piece)
 
 
-def question(text: str = "怎么退货", **more: object) -> Question:
-    return replace(Question(TURN_ID, "customer-1", text), **more)
+def question(text: str = "怎么退货", *, earlier: tuple[Said, ...] = (), **more: object) -> Question:
+    async def read() -> tuple[Said, ...]:
+        return earlier
+
+    asked = Question(TURN_ID, "customer-1", text, read_earlier=read if earlier else None)
+    return replace(asked, **more)
 
 
 def said(*contents: str, at: float = 1_000.0) -> tuple[Said, ...]:

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from kefu.bot import contexts
-from kefu.bot.contexts import ProviderContexts
+from kefu.bot.contexts import NAMELESS, ProviderContexts
 from kefu.bot.ports import Context, ProviderError, Transient
 from kefu.errors import Problem
 from kefu.storage.database import DatabasePool
@@ -91,6 +91,15 @@ async def test_a_new_one_is_the_providers_own_and_what_was_said_before_is_forgot
 async def test_a_session_that_was_never_seen_can_be_cleared_too(book: ProviderContexts) -> None:
     id = await book.clear("never-seen")
     assert (await book.current("never-seen")).conversation_id == id
+
+
+async def test_nothing_is_looked_up_for_a_model_in_whose_chat_nothing_was_said(
+    pool: DatabasePool, clock: HandClock
+) -> None:
+    book = ProviderContexts(pool, clock, SeededEntropy(), "openai", None)
+    await book.clear("a")
+    assert (await book.current("a")).since == clock.now().timestamp()
+    assert await book.current("a", is_first=True) == NAMELESS
 
 
 async def test_providers_do_not_mix(

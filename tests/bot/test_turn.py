@@ -4,15 +4,18 @@ from collections.abc import AsyncGenerator
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kefu.bot import texts
 from kefu.bot.breaker import Breaker
+from kefu.bot.messages import Said
 from kefu.bot.options import Limits
 from kefu.bot.ports import (
     Ask,
     BadCredentials,
+    Context,
     Exhausted,
     LostConversation,
     Overlong,
@@ -72,6 +75,44 @@ async def test_the_provider_is_told_the_conversation_and_what_was_said_in_it() -
     assert player(scene).asked == [
         Ask("customer-1", "customer-1/0", "怎么退货", earlier, (), "zh-TW")
     ]
+
+
+async def test_what_was_said_is_read_while_the_conversation_is_looked_up() -> None:
+    scene, is_looking = stand(["好"]), anyio.Event()
+    find = scene.folder.current
+
+    async def current(session: str, *, is_first: bool = False) -> Context:
+        is_looking.set()
+        return await find(session, is_first=is_first)
+
+    async def read() -> tuple[Said, ...]:
+        await is_looking.wait()
+        return said("在吗")
+
+    scene.folder.current = current  # type: ignore[method-assign]
+    with anyio.fail_after(5):
+        await scene.bot.answer(question(read_earlier=read), lambda _piece: None)
+    assert player(scene).asked[0].earlier == said("在吗")
+
+
+async def test_a_store_that_is_gone_leaves_no_reader_behind() -> None:
+    scene, readers = stand(["好"]), []
+
+    async def current(session: str, *, is_first: bool = False) -> Context:
+        await checkpoint()
+        raise StoreUnavailable("gone")
+
+    async def read() -> tuple[Said, ...]:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            readers.append("left")
+        return ()
+
+    scene.folder.current = current  # type: ignore[method-assign]
+    answer = await scene.bot.answer(question(read_earlier=read), lambda _piece: None)
+    await anyio.wait_all_tasks_blocked()
+    assert (answer.text, readers) == (FRIENDLY, ["left"])
 
 
 async def test_what_was_said_before_the_context_began_is_forgotten() -> None:

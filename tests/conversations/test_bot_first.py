@@ -46,7 +46,25 @@ async def test_the_bot_answers_in_pieces_and_then_as_one_message(shop: Shop) -> 
     assert turns == {answer.message_id}
     assert messages.answered_seq(answer.client_message_id) == 1
     (question,) = shop.bot.asked
-    assert (question.text, question.session, question.earlier) == ("有货吗", "c-1", ())
+    assert (question.text, question.session, question.read_earlier) == ("有货吗", "c-1", None)
+
+
+@on_stage
+async def test_what_was_said_before_is_read_only_for_a_bot_that_wants_it(shop: Shop) -> None:
+    shop.is_bot_ready = True
+    shop.bot.wants_earlier = False
+    wang = shop.customer()
+    for text in ("有货吗", "红色的", "大号"):
+        wang.say(text)
+        await settled(3)
+    assert [question.text for question in shop.bot.asked] == ["有货吗", "红色的", "大号"]
+    assert shop.storage.read_count == 0
+    wang.say("还有吗")
+    await settled(0.15)
+    wang.say("谢谢")
+    await settled(3)
+    assert shop.bot.asked[-1].text == "谢谢"
+    assert shop.storage.read_count == 1, "the last was asked while another was being answered"
 
 
 @on_stage
@@ -63,11 +81,11 @@ async def test_what_is_said_during_a_turn_is_the_next_question_whole(shop: Shop)
     chat_id = (await wang.look()).chat_id
     answered = [messages.answered_seq(row.client_message_id) for row in shop.storage.said(chat_id)]
     assert answered == [None, None, None, 1, 3]
-    earlier = shop.bot.asked[1].earlier
+    earlier = shop.bot.earlier[1]
     assert [said.content for said in earlier] == ["有货吗", "您好，有什么可以帮您？"]
     wang.say("谢谢")
     await settled(3)
-    last = shop.bot.asked[2].earlier[-1]
+    last = shop.bot.earlier[2][-1]
     assert isinstance(last, Said)
     assert (last.by, last.content) == ("bot", "您好，有什么可以帮您？")
 

@@ -121,7 +121,7 @@ async def test_the_bot_reads_a_card_as_the_products_name(shop: Shop) -> None:
     await settled(3)
     question = shop.bot.asked[1]
     assert question.text == f"{PACK.name}\n这个防水吗"
-    assert [each.content for each in question.earlier][-2:] == [TENT.name, PACK.name]
+    assert [each.content for each in shop.bot.earlier[1]][-2:] == [TENT.name, PACK.name]
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("gone"), KeyError("a bug"), None])

@@ -1,5 +1,6 @@
 """The bot's answer as it is being written: piece by piece, cut at once when a human comes."""
 
+import asyncio
 import json
 
 import httpx
@@ -13,8 +14,14 @@ from tests.facade.house import House
 from tests.until import until
 
 
-async def test_every_piece_is_an_event_and_the_last_is_done(house: House) -> None:
-    peer = await house.answer_stream("s-1", "你好").end()
+async def test_every_piece_is_an_event_as_it_comes_and_the_last_is_done(house: House) -> None:
+    house.bot.cues = cues = asyncio.Semaphore(0)
+    peer = house.answer_stream("s-1", "你好")
+    for number in range(len(house.bot.pieces)):
+        cues.release()
+        await peer.hear("message", number + 1)
+    cues.release()
+    await peer.end()
     assert peer.status == 200
     assert peer.headers["content-type"] == "text/event-stream"
     assert peer.events == [
@@ -24,15 +31,6 @@ async def test_every_piece_is_an_event_and_the_last_is_done(house: House) -> Non
         {"type": "done", "content": ""},
     ]
     assert b'data: {"type":"message","content":' in peer.body
-
-
-async def test_a_piece_is_forwarded_before_the_next_one_is_there(house: House) -> None:
-    house.bot.gap_s = 0.2
-    peer = house.answer_stream("s-1", "你好")
-    for number, piece in enumerate(house.bot.pieces, start=1):
-        await peer.hear("message", number)
-        assert house.bot.said[-1] == piece
-    await peer.end()
 
 
 async def test_what_was_not_streamed_comes_as_the_rest(house: House) -> None:
@@ -221,10 +219,10 @@ async def test_a_new_guest_is_known_again_by_the_cookie(house: House) -> None:
     header = {"cookie": cookie.split(";")[0]}
     again = await house.post("/api/chat", headers=header, message="还有")
     assert "set-cookie" not in again.headers
-    assert len(house.bot.asked[1].earlier) == 2
+    assert len(house.bot.earlier[1]) == 2
     stream = house.stream(body=json.dumps({"message": "又"}).encode(), headers=header)
     await stream.end()
-    assert len(house.bot.asked[2].earlier) == 4
+    assert len(house.bot.earlier[2]) == 4
     stranger = await house.post("/api/chat", headers={"cookie": f"{COOKIE}=x"}, message="?")
     assert "set-cookie" in stranger.headers
 

@@ -39,7 +39,8 @@ async def test_each_session_is_a_conversation_of_its_own(house: House) -> None:
     for number in range(5):
         told = await house.ask(f"s-{number}", "还有")
         assert told["success"]
-    asked = {(each.session, each.text): each.earlier for each in house.bot.asked}
+    bot = house.bot
+    asked = {(q.session, q.text): e for q, e in zip(bot.asked, bot.earlier, strict=True)}
     for number in range(5):
         earlier = [said.content for said in asked[f"s-{number}", "还有"]]
         assert earlier == [f"我是{number}", WHOLE]

@@ -45,6 +45,7 @@ class Storage:
         self.events_by_place: dict[tuple[UUID, int], EventRow] = {}
         self._said: defaultdict[UUID, list[MessageRow]] = defaultdict(list)
         self._happened: defaultdict[UUID, list[EventRow]] = defaultdict(list)
+        self.read_count = 0
         self.faults: deque[Fault | None] = deque()
         self.entries: list[Entry] = []
         """What was committed, in order."""
@@ -146,6 +147,7 @@ class Storage:
 
     async def messages(self, chat_id: UUID, *, after: int, until: int, limit: int) -> list[Message]:
         self.answer()
+        self.read_count += 1
         found = [row for row in self.said(chat_id) if after < row.seq <= until]
         return [_message(row) for row in found[:limit]]
 

@@ -28,6 +28,8 @@ class Bot:
 
     async def answer(self, question: Question, say: Callable[[str], None]) -> Answer:
         world, chance = self._world, self._random
+        if question.read_earlier is not None:
+            await question.read_earlier()
         self._said += 1
         world.count_message()
         world.note(self.id, "invoke", "answer", question.turn_id)

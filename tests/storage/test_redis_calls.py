@@ -11,6 +11,7 @@ from kefu.storage import redis_calls
 from kefu.storage.embedded import Stores
 from kefu.storage.redis import open_redis
 from kefu.storage.redis_calls import RedisCalls, Script
+from tests.until import until
 
 ADD = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
 WRONG = Script("return redis.call('LPUSH', KEYS[1], 'x')")
@@ -20,22 +21,19 @@ class Counted:
     """A client that counts its round trips, and can hold them up."""
 
     def __init__(self, redis: "Redis") -> None:
-        self._redis = redis
+        self._pool = redis.connection_pool
+        self.connection_pool = self
         self.trips = 0
         self.may_go = asyncio.Event()
         self.may_go.set()
 
-    def pipeline(self, **options: Any) -> Any:
+    async def get_connection(self) -> Any:
         self.trips += 1
-        pipe = self._redis.pipeline(**options)
-        execute = pipe.execute
+        await self.may_go.wait()
+        return await self._pool.get_connection()
 
-        async def patiently(**how: Any) -> Any:
-            await self.may_go.wait()
-            return await execute(**how)
-
-        pipe.execute = patiently  # type: ignore[method-assign]
-        return pipe
+    async def release(self, connection: Any) -> None:
+        await self._pool.release(connection)
 
 
 def counted(redis: "Redis") -> tuple[Counted, RedisCalls]:
@@ -131,3 +129,18 @@ async def test_only_so_many_wait(redis: "Redis", monkeypatch: pytest.MonkeyPatch
     outcomes = await asyncio.gather(*asked, *more, return_exceptions=True)
     has_failed = [isinstance(each, RedisError) for each in outcomes]
     assert has_failed == [False, False, True, False, False, True]
+
+
+async def test_whoever_is_cancelled_leaves_no_answers_for_the_next(redis: "Redis") -> None:
+    calls = RedisCalls(redis)
+    slow = asyncio.ensure_future(calls.command("BLPOP", "nothing", "0"))
+
+    async def is_waiting() -> bool:
+        return bool((await redis.info("clients"))["blocked_clients"])
+
+    await until(is_waiting)
+    assert calls._sending is not None
+    calls._sending.cancel()
+    with pytest.raises(RedisError):
+        await slow
+    assert await calls.command("ECHO", "mine") == b"mine"

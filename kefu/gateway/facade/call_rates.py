@@ -55,11 +55,11 @@ class CallRates:
     def begin(self, address: str, calls: int = 1) -> Coroutine[Any, Any, None]:
         """`check` in two parts: the call is counted while its answer is still on its way, and must
         be awaited. What a call is for can be looked up meanwhile; whoever was refused just now is
-        refused here, and costs nobody a look."""
+        refused here, and costs nobody a look. Raises Problem as `check` then."""
         now = self._clock.monotonic()
         wait_s = self._refused.get(address, 0.0) - now
         if wait_s > 0:
-            return self._refuse(wait_s)
+            raise _refusal(wait_s)
         arguments = [self._call_ms * calls, int(BURST_S * 1000)]
         answer = self._redis.begin(TAKE, [f"{self._prefix}calls:{address}"], arguments)
         return self._judge(address, calls, answer)
@@ -74,10 +74,7 @@ class CallRates:
                 self._refused[address] = now + wait_s
                 if len(self._refused) > REFUSED_KEPT:
                     self._refused.popitem(last=False)
-            await self._refuse(wait_s)
-
-    async def _refuse(self, wait_s: float) -> None:
-        raise Problem(ErrorCode.RATE_LIMITED, retry_after_s=wait_s)
+            raise _refusal(wait_s)
 
     async def _told(self, answer: "asyncio.Future[Any]") -> float | None:
         """What Redis says; None when it does not answer."""
@@ -87,3 +84,7 @@ class CallRates:
         except (RedisError, OSError, TimeoutError):
             log.warning("calls_uncounted")
             return None
+
+
+def _refusal(wait_s: float) -> Problem:
+    return Problem(ErrorCode.RATE_LIMITED, retry_after_s=wait_s)
