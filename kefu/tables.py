@@ -90,10 +90,12 @@ def _json_rows(body: bytes, shape: Shape) -> Iterator[tuple[int, Any]]:
 def _csv_rows(text: str, shape: Shape) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     names: list[str] = []
-    count = 0
+    count = blank_count = 0
     try:
         for cells in reader:
             if not any(cell.strip() for cell in cells):
+                blank_count += 1
+                _require_few(blank_count, shape)
                 continue
             if not names:
                 names = _names(cells, shape)

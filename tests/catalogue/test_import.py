@@ -100,6 +100,13 @@ def test_an_import_takes_50000_rows() -> None:
     assert problem_of(b"[" + b"1," * IMPORT_ROWS + b"1]", JSON).code is ErrorCode.TOO_LARGE
 
 
+def test_blank_lines_do_not_keep_an_import_busy() -> None:
+    """They count as a file's rows do, apart from these."""
+    file = b"name,price\na,1\n" + b" , \n" * IMPORT_ROWS
+    assert len(read_file(file, CSV).rows) == 1
+    assert problem_of(file + b"\n").code is ErrorCode.TOO_LARGE
+
+
 @given(st.binary(max_size=300), st.sampled_from([CSV, JSON, "text/csv; charset=utf-16"]))
 def test_any_bytes_are_read_or_refused(body: bytes, kind: str) -> None:
     with suppress(Problem):
