@@ -24,7 +24,7 @@ from kefu.gateway.outbox import Outbox, Outgoing, Stalled, Wire
 from kefu.gateway.owed import Owed
 from kefu.gateway.ports import Backstage
 from kefu.gateway.role import Role
-from kefu.gateway.sense import EPHEMERAL, makes_sense
+from kefu.gateway.sense import EPHEMERAL, Ended, makes_sense
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ERRORS, CloseCode, ErrorCode
 from protocol.customer import Ping, Resume
@@ -79,6 +79,7 @@ class Connection:
         self.awaited: set[UUID] = set()
         """Chats whose older messages are to come before anything that follows their status."""
         self.owed = Owed()
+        self._ended = Ended()
         self.close_code: CloseCode | None = None
         self.is_lost = False
         self.is_present = False
@@ -224,7 +225,8 @@ class Connection:
         if isinstance(frame, NewMessage | MessageAck):
             self._deliver_counted(outgoing, frame)
         elif isinstance(frame, ChatStatus):
-            self._deliver_status(self.role.decorate(frame), outgoing)
+            if not self._ended.is_late(frame):
+                self._deliver_status(self.role.decorate(frame), outgoing)
         elif makes_sense(frame, self.views) and self.role.hears(frame):
             self.put(outgoing)
 

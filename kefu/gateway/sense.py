@@ -1,5 +1,6 @@
 """Which frames mean something to a client by what it was told before, and which nobody misses."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
@@ -19,6 +20,25 @@ from protocol.server import (
 # Nobody misses them for long: the next one, or the message itself, says the same.
 EPHEMERAL: Final = frozenset((TypingShown, Read, AiDelta))
 OF_A_KNOWN_CHAT: Final = (TypingShown, Read, NoteAdded, Whispered)
+ENDED_KEPT: Final = 256
+
+
+class Ended:
+    """Chats that a client was told have ended. That is for ever: an instance that stood still and
+    goes on may say what was before."""
+
+    def __init__(self) -> None:
+        self._chats: OrderedDict[UUID, None] = OrderedDict()
+
+    def is_late(self, frame: ChatStatus) -> bool:
+        """Whether the status, which nobody asked for, was made before an end the client knows."""
+        state = frame.payload
+        if state.status == "ended":
+            self._chats[state.chat_id] = None
+            if len(self._chats) > ENDED_KEPT:
+                self._chats.popitem(last=False)
+            return False
+        return state.chat_id in self._chats and frame.reply_to is None
 
 
 def makes_sense(frame: ToWorkbench, views: Mapping[UUID, ChatView[Outgoing]]) -> bool:

@@ -232,6 +232,26 @@ def test_what_was_said_before_a_chat_left_and_comes_late_brings_it_not_back() ->
     simulated(story)
 
 
+def test_what_was_said_before_a_chat_ended_and_comes_long_after_is_not_shown() -> None:
+    """The instance that said it stood still for a while, and had lost the chat meanwhile."""
+
+    async def story() -> None:
+        stage = Stage()
+        early = stage.status()
+        for _ in range(3):
+            stage.chats.speak()
+        peer = await stage.connected()
+        stage.publish(stage.status("ended"))
+        await passes(1)
+        stage.publish(early)
+        await passes(1)
+        said = [frame["payload"] for frame in peer.heard("chat_status")]
+        assert (said[-1]["status"], said[-1]["last_seq"]) == ("ended", 3)
+        await peer.leave()
+
+    simulated(story)
+
+
 def test_a_replay_that_fails_lets_go_of_what_waited() -> None:
     async def story() -> None:
         stage = Stage()
