@@ -136,17 +136,17 @@ class Slots:
         self._look_now.set()
 
     def suspect(self, instance: str) -> None:
-        """Nobody listens where that instance should: its slots are taken now, not in LEASE_S.
-
-        Safe even when it lives: PostgreSQL refuses what it writes from then on.
-        """
-        if instance in self._members and instance != self.me:
-            self._gone[instance] = asyncio.get_running_loop().time() + SUSPECTED_S
+        """Nobody listens where that instance should: its slots are taken now, not in LEASE_S. Safe
+        even when it lives: PostgreSQL refuses what it writes from then on. But when Redis is just
+        back all subscriptions are renewed, some later than others."""
+        is_back = self.is_connected and not self._patience_s
+        if instance in self._members and instance != self.me and is_back:
+            self._gone[instance] = _now() + SUSPECTED_S
             self._look_now.set()
 
     def doubt(self, claims: Collection[tuple[int, int]]) -> None:
         """A commit of these slots was fenced, or has an unknown outcome: nothing of them is read or
-        written before it is known whether they are ours."""
+        written before it is known whose they are."""
         doubtful = [slot for slot, epoch in claims if self._epochs.get(slot) == epoch]
         if doubtful:  # an epoch of before was simply too old: nothing to find out
             self._doubtful.update(doubtful)
@@ -160,12 +160,11 @@ class Slots:
             try:
                 is_done = await self._beat()
             except BusUnavailable:
-                self._pass_time()
-                self.is_connected = False
+                self._looked_at, self.is_connected = _now(), False
                 await self._renew_doubtful()
                 is_done = False
             try:
-                async with asyncio.timeout(BEAT_S if is_done else RETRY_S):
+                async with asyncio.timeout(RETRY_S if self._patience_s or not is_done else BEAT_S):
                     await self._look_now.wait()
             except TimeoutError:
                 pass
@@ -231,10 +230,10 @@ class Slots:
         """Give away what others should own: all of it when leaving, else a little at a time."""
         self._beats += 1
         is_leaving = self._member.weight == 0
-        if is_leaving or self._beats % REBALANCE_EVERY_BEATS == 0:
+        if is_leaving or (self._beats % REBALANCE_EVERY_BEATS == 0 and not self._patience_s):
             share = 1.0 if is_leaving else REBALANCE_SHARE
-            moves = to_hand_over(self._epochs.keys(), self.me, self._weights(), share=share)
-            await self._hand_over(moves)
+            mine = self._epochs.keys()
+            await self._hand_over(to_hand_over(mine, self.me, self._weights(), share=share))
 
     def _weights(self) -> dict[str, float]:
         members = {**self._members, self.me: self._member}
@@ -256,14 +255,15 @@ class Slots:
             self._missed, self._patience_s = self._shown, SAID_AGAIN_S
 
     def _pass_time(self) -> None:
-        now = asyncio.get_running_loop().time()
+        """Between two beats that Redis answered: else it was away for most of it, perhaps."""
+        now = _now()
         if self.is_connected:
             self._patience_s = max(0.0, self._patience_s - (now - self._looked_at))
         self._looked_at = now
 
     async def _take_in(self, view: View) -> None:
         """Believe the directory; what it gives to somebody else is ours no more."""
-        now = asyncio.get_running_loop().time()
+        now = _now()
         self._shown = view.members
         members = {**self._missed, **view.members} if self._patience_s else view.members
         is_news = view.owners is not None or members.keys() != self._members.keys()
@@ -315,9 +315,8 @@ class Slots:
             self._owners[slot] = self.me
         if taken and self._residents is not None:
             self._residents.moved()
-        return await self._claim(
-            [s for s, owner in self._owners.items() if owner == self.me and s not in self._epochs]
-        )
+        mine = (slot for slot, owner in self._owners.items() if owner == self.me)
+        return await self._claim([slot for slot in mine if slot not in self._epochs])
 
     def _free(self, living: Collection[str]) -> list[int]:
         owners = self._owners
@@ -395,3 +394,7 @@ class Slots:
         self._has_changed.set()
         if self._residents is not None:
             self._residents.settled(frozenset(slots))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -47,6 +47,7 @@ class MemoryDirectory:
         self.owners: dict[int, str] = {}
         self.version = 1
         self.is_down = False
+        self.fails_after_s = 0.0
         self.asked: set[str] = set()
 
     def forget(self) -> None:
@@ -60,7 +61,7 @@ class MemoryDirectory:
         return {name: member for name, (at, member) in self.seen.items() if now - at < 3.0}
 
     async def _go(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.fails_after_s if self.is_down else 0)
         if self.is_down:
             raise BusUnavailable("down")
 

@@ -29,6 +29,7 @@ WRITERS = 10
 SHARED_OUT_S, BEATS_S = 30.0, 5.0  # virtual ones
 MARKS = 60
 FLAPS, AWAY_S, BACK_S = 8, 0.6, 0.9
+SOON_S, A_WHILE_S = 0.3, 0.05
 
 
 async def grow(town: Town) -> None:
@@ -167,9 +168,35 @@ async def flushed_while_away(town: Town) -> None:
     town.directory.forget()
 
 
+async def away_twice(town: Town) -> None:
+    """The second time before all have said again that they live, and unnoticed for a while."""
+    town.directory.fails_after_s = 1.0
+    for _ in range(2):
+        await town.without_redis(4.0)
+        await asyncio.sleep(SOON_S)
+
+
+async def back_with_some_subscriptions_missing(town: Town) -> None:
+    """Only one instance's stands yet: whom it speaks to seems not to be there."""
+    listeners = dict(town.bus.listeners)
+    await town.without_redis(4.0)
+    town.bus.listeners = dict(list(listeners.items())[:1])
+    for _ in range(10):
+        for each in town.living:
+            each.cluster.moved()
+        await asyncio.sleep(A_WHILE_S)
+    town.bus.listeners.update(listeners)
+
+
 @pytest.mark.parametrize(
     "happens",
-    [away_for_longer_than_a_lease, flush, flushed_while_away],
+    [
+        away_for_longer_than_a_lease,
+        away_twice,
+        back_with_some_subscriptions_missing,
+        flush,
+        flushed_while_away,
+    ],
     ids=lambda each: each.__name__,
 )
 @pytest.mark.parametrize("seed", range(3))

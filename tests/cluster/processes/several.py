@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from kefu.agents.tokens import NAMESPACE
-from kefu.cluster.placement import SLOT_COUNT, slot_of
+from kefu.cluster.placement import SLOT_COUNT, owner_of, slot_of
 from kefu.cluster.ports import Member
 from tests.cluster.processes.own_stores import OwnStores
 from tests.server import People, Server, people_of, running
@@ -117,6 +117,17 @@ class Several:
         await until(self._is_whole, within_s=60)
         await until(self._are_named)
 
+    async def settled(self) -> None:
+        """`whole`, and nothing is on its way from one to another any more."""
+        await self.whole()
+        await until(self._is_settled, within_s=60)
+
+    async def _is_settled(self) -> bool:
+        owners = await self._slot_owners()
+        weights = dict.fromkeys(owners.values(), 1.0)
+        is_in_place = (owner_of(slot, weights) == name for slot, name in owners.items())
+        return len(weights) == COUNT and all(is_in_place)
+
     async def _is_whole(self) -> bool:
         found = [await self.metrics(number) for number in range(COUNT)]
         owned = [int(one["kefu_slots_owned"]) for one in found]
@@ -154,12 +165,16 @@ class Several:
     async def owners(self) -> dict[int, int]:
         """By slot, the number of whoever may write, by PostgreSQL; lives the last `whole` did not
         see are -1."""
+        owners = await self._slot_owners()
+        return {slot: self._names.get(name, -1) for slot, name in owners.items()}
+
+    async def _slot_owners(self) -> dict[int, str]:
         connection = await asyncpg.connect(self.database)
         try:
             rows = await connection.fetch("SELECT slot, instance FROM slot_owner")
         finally:
             await connection.close()
-        return {row["slot"]: self._names.get(row["instance"], -1) for row in rows}
+        return {row["slot"]: row["instance"] for row in rows}
 
 
 def slot_of_customer(sub: str) -> int:
