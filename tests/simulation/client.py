@@ -218,7 +218,9 @@ class Client:
         if self.link is None:
             return
         sending.attempts += 1
-        sending.charge = self.world.rules.charge_of(sending.payload.get("chat_id"))
+        charge = self.world.rules.charge_of(sending.payload.get("chat_id"))
+        # what was refused to an earlier attempt, under another's charge, stays refused
+        sending.charge = charge if sending.attempts == 1 or charge == sending.charge else None
         self.note("invoke", "send_message", sending.key, *sending.payload.values())
         self.say("send_message", sending.payload, then=lambda frame: self._sent(sending, frame))
         sending.place = (self._connection_count, self._frame_count)
