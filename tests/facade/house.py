@@ -333,6 +333,16 @@ class House:
         body = {"message": message, "user_id": name, **more}
         return self.stream(body=json.dumps(body).encode())
 
+    async def answer_by_cue(self, name: str, message: str) -> Peer:
+        """The stream of an answer of which each piece was heard before the next was said."""
+        self.bot.cues = cues = asyncio.Semaphore(0)
+        peer = self.answer_stream(name, message)
+        for number in range(len(self.bot.pieces)):
+            cues.release()
+            await peer.hear("message", number + 1)
+        cues.release()
+        return await peer.end()
+
     def listen(self, name: str | None = None, **more: Any) -> Peer:
         query = "" if name is None else f"session_name={name}"
         return self.stream("GET", query=query, **more)

@@ -1,6 +1,5 @@
 """The bot's answer as it is being written: piece by piece, cut at once when a human comes."""
 
-import asyncio
 import json
 
 import httpx
@@ -15,13 +14,7 @@ from tests.until import until
 
 
 async def test_every_piece_is_an_event_as_it_comes_and_the_last_is_done(house: House) -> None:
-    house.bot.cues = cues = asyncio.Semaphore(0)
-    peer = house.answer_stream("s-1", "你好")
-    for number in range(len(house.bot.pieces)):
-        cues.release()
-        await peer.hear("message", number + 1)
-    cues.release()
-    await peer.end()
+    peer = await house.answer_by_cue("s-1", "你好")
     assert peer.status == 200
     assert peer.headers["content-type"] == "text/event-stream"
     assert peer.events == [
