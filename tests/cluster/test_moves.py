@@ -29,7 +29,7 @@ WRITERS = 10
 SHARED_OUT_S, BEATS_S = 30.0, 5.0  # virtual ones
 MARKS = 60
 FLAPS, AWAY_S, BACK_S = 8, 0.6, 0.9
-SOON_S, A_WHILE_S = 0.3, 0.05
+SOON_S, A_WHILE_S = 0.2, 0.05
 
 
 async def grow(town: Town) -> None:
@@ -170,7 +170,7 @@ async def flushed_while_away(town: Town) -> None:
 
 async def away_twice(town: Town) -> None:
     """The second time before all have said again that they live, and unnoticed for a while."""
-    town.directory.fails_after_s = 1.0
+    town.directory.fails_after_s = 1.6
     for _ in range(2):
         await town.without_redis(4.0)
         await asyncio.sleep(SOON_S)

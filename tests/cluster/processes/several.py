@@ -117,16 +117,11 @@ class Several:
         await until(self._is_whole, within_s=60)
         await until(self._are_named)
 
-    async def settled(self) -> None:
-        """`whole`, and nothing is on its way from one to another any more."""
-        await self.whole()
-        await until(self._is_settled, within_s=60)
-
-    async def _is_settled(self) -> bool:
+    async def in_place(self) -> frozenset[int]:
+        """The slots that are where they belong, when all run: nobody gives those away."""
         owners = await self._slot_owners()
         weights = dict.fromkeys(owners.values(), 1.0)
-        is_in_place = (owner_of(slot, weights) == name for slot, name in owners.items())
-        return len(weights) == COUNT and all(is_in_place)
+        return frozenset(s for s, name in owners.items() if owner_of(s, weights) == name)
 
     async def _is_whole(self) -> bool:
         found = [await self.metrics(number) for number in range(COUNT)]
