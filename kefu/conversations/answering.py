@@ -74,8 +74,8 @@ class Answering:
     def ahead(
         self, before: Chat | None, chat: Chat | None, said: Callable[[], tuple[Message, ...]]
     ) -> Iterator[None]:
-        """Inside, the chat that was like that `before` what was `said` now becomes durable: begin
-        already."""
+        """Inside, `chat` becomes durable: what was `said` now, and all that was there `before`.
+        Begin already."""
         is_first = self._turn is None
         self._begin(chat, said, before)
         try:
