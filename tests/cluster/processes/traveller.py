@@ -133,11 +133,12 @@ class Traveller(Correspondent):
     def _refused(self, fault: Fault, reply_to: str | None) -> None:
         assert fault.retry_after_s, f"{self.name}: {fault} to {reply_to} says not when to try again"
         self.refusals.append(Refusal(anyio.current_time(), fault))
-        if reply_to == self._under_way:
+        if reply_to is None:  # no message, a resume or a first question: begin anew
+            if self.line is not None:
+                self.line.transport.abort()
+        elif reply_to == self._under_way:
             self._retry_s = fault.retry_after_s
             self._answer.set()
-        elif reply_to is None and self.line is not None:  # a resume: begin anew
-            self.line.transport.abort()
 
 
 def _frame(letter: Letter) -> str:
