@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from kefu.audit.messages import Trail
 from kefu.bot.factory import Options, Parts, has_provider, make_bot
-from kefu.bot.http import Client, open_client
+from kefu.bot.http import open_client
 from kefu.bot.messages import Bot
 from kefu.bot.options import CozeOptions, DashscopeOptions, Limits, OpenaiOptions
 from kefu.bot.shopping import ShoppingBot
@@ -116,7 +116,7 @@ async def open_first_line(
         http = await stack.enter_async_context(
             httpx.AsyncClient(timeout=ROBOT_WITHIN_S, verify=certificates)
         )
-        options, client = bot_options(settings.bot), Client(http)
+        options, client = bot_options(settings.bot), None
         if has_provider(options):
             client = await stack.enter_async_context(open_client(certificates))
         library = Library(pool, clock, entropy)

@@ -33,7 +33,7 @@ Options = CozeOptions | DashscopeOptions | OpenaiOptions | Literal["knowledge", 
 
 
 def has_provider(options: Options) -> bool:
-    """Whether answers come over the network; without, a bot never uses its client."""
+    """Whether answers come over the network: such a bot needs a client."""
     return not isinstance(options, str)
 
 
@@ -62,7 +62,7 @@ def make_bot(
     *,
     knowledge: Knowledge,
     pool: DatabasePool,
-    client: Client,
+    client: Client | None,
     clock: Clock,
     entropy: Entropy,
     limits: Limits,
@@ -112,11 +112,12 @@ class _Made(Struct, frozen=True):
 
 
 def _provider(
-    options: Options, client: Client, clock: Clock, entropy: Entropy, limits: Limits
+    options: Options, client: Client | None, clock: Clock, entropy: Entropy, limits: Limits
 ) -> _Made:
+    if isinstance(options, str):
+        return _Made(options)
+    assert client is not None, "see has_provider"
     match options:
-        case "knowledge" | "none":
-            return _Made(options)
         case CozeOptions():
             check_address("COZE_API_BASE", options.api_base)
             tokens = CozeTokens(options, read_key(options), client, clock, entropy)

@@ -6,17 +6,17 @@ Nothing here follows a redirect, and nothing reads an answer's body whole unless
 import math
 from asyncio import sleep
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from ssl import SSLContext
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import anyio
-import httpx
 import msgspec
 from msgspec import Struct, field
 
@@ -38,42 +38,82 @@ USUAL: Final = {
     "Accept-Encoding": "identity",
     "User-Agent": "kefu",
 }
-_parsed: Final = lru_cache(maxsize=16)(httpx.URL)
+
+
+class Body(Protocol):
+    """As aiohttp's."""
+
+    async def readany(self) -> bytes:
+        """What has come of it, at least a byte; nothing at the end."""
+        ...
+
+
+class Response(Protocol):
+    """As aiohttp's."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By their names, in any case."""
+        ...
+
+    @property
+    def content(self) -> Body: ...
+
+    def release(self) -> object:
+        """Give the connection back, or close it when the body was not read to its end."""
+        ...
+
+
+class Session(Protocol):
+    """As aiohttp's."""
+
+    def post(
+        self,
+        url: str,
+        *,
+        data: bytes,
+        headers: Mapping[str, str],
+        proxy: str | None,
+        allow_redirects: bool,
+    ) -> Awaitable[Response]: ...
 
 
 class Client(Struct, frozen=True):
     """What all providers share."""
 
-    http: httpx.AsyncClient
+    session: Session
     pace: Pace = field(default_factory=Pace)
 
 
 @asynccontextmanager
-async def open_client(certificates: SSLContext | None = None) -> AsyncIterator[Client]:
-    """For as long as the block takes. Proxies come from the environment, and so do the certificates
-    unless they are given: to read them takes a tenth of a second.
+async def open_client(certificates: SSLContext) -> AsyncIterator[Client]:
+    """For as long as the block takes. Cookies of a provider are not kept.
 
-    Its connections are aiohttp's: httpx's own take twice the CPU for every piece of an answer.
+    It is aiohttp's: a question by httpx takes three times the CPU, and so does a piece of an answer
+    half as much again.
     """
-    from httpx_aiohttp import HttpxAiohttpClient  # noqa: PLC0415  # 0.3 s, for who has a provider
+    import aiohttp  # noqa: PLC0415  # 0.3 s, for who has a provider
 
-    async with HttpxAiohttpClient(
-        timeout=httpx.Timeout(READ_S, connect=CONNECT_S, pool=POOL_S),
-        limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEPT_S),
-        verify=certificates or httpx.create_ssl_context(),
-    ) as client:
-        yield Client(client)
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEPT_S, ssl=certificates)
+    timeout = aiohttp.ClientTimeout(connect=POOL_S, sock_connect=CONNECT_S, sock_read=READ_S)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+        yield Client(session)
 
 
 class Reply:
     """The head of an answer, and the ways to read the rest."""
 
-    def __init__(self, response: httpx.Response, pace: Pace) -> None:
-        self._response = response
+    def __init__(self, response: Response, pace: Pace) -> None:
+        self._read = response.content.readany
         self._pace = pace
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
-        kind: str = self.headers.get("content-type", "")
+        self.status = response.status
+        self.headers = response.headers
+        kind = self.headers.get("content-type", "")
         self.content_type = kind.partition(";")[0].strip().lower()
 
     @property
@@ -81,16 +121,14 @@ class Reply:
         return self.content_type == "text/event-stream"
 
     def events(self) -> "Events":
-        return Events(self._response.aiter_bytes(), self._pace)
+        return Events(self._read, self._pace)
 
     async def small_body(self) -> bytes:
         """The body, or the first 64 KiB of it."""
         body = bytearray()
         with Translated():
-            async for chunk in self._response.aiter_bytes():
+            while len(body) < SMALL_BYTES and (chunk := await self._read()):
                 body += chunk
-                if len(body) >= SMALL_BYTES:
-                    break
         return bytes(body[:SMALL_BYTES])
 
     def retry_after_s(self, now: datetime) -> float | None:
@@ -118,10 +156,10 @@ class Events:
     `pace`. Events without a word may come a while before those.
     """
 
-    def __init__(self, chunks: AsyncIterator[bytes], pace: Pace) -> None:
+    def __init__(self, read: Callable[[], Awaitable[bytes]], pace: Pace) -> None:
         self.is_hurried = True
         self._pace = pace
-        self._chunks = chunks
+        self._read = read
         self._reader = SseReader()
         self._ready: deque[Event] = deque()
         self._is_over = False
@@ -136,10 +174,9 @@ class Events:
             if not self.is_hurried and self._pace.pause_s:
                 await sleep(self._pace.pause_s)
             with Translated():
-                chunk = await anext(self._chunks, None)
-                self._is_over = chunk is None
-                events = self._reader.end() if chunk is None else self._reader.feed(chunk)
-            self._ready += events
+                chunk = await self._read()
+                self._is_over = not chunk
+                self._ready += self._reader.feed(chunk) if chunk else self._reader.end()
         return self._ready.popleft()
 
 
@@ -153,15 +190,27 @@ async def posted(
     """
     content = msgspec.json.encode(body)
     with Translated():
-        # made by the client it would take twice as long
-        request = httpx.Request("POST", _parsed(url), content=content, headers={**USUAL, **headers})
-        response = await client.http.send(request, stream=True)
+        response = await client.session.post(
+            url,
+            data=content,
+            headers={**USUAL, **headers},
+            proxy=_proxy_for(url),
+            allow_redirects=False,
+        )
     try:
         with client.pace.reading():
             yield Reply(response, client.pace)
     finally:
-        with suppress(ProviderError), Translated():
-            await response.aclose()
+        response.release()
+
+
+@lru_cache(maxsize=16)
+def _proxy_for(url: str) -> str | None:
+    """As the environment has it: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY."""
+    parts, proxies = urlsplit(url), getproxies()
+    if proxy_bypass(parts.netloc):
+        return None
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 async def last_words(events: Events, note: Callable[[Event], object]) -> None:
@@ -185,26 +234,27 @@ class Translated:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        match error:
-            case None:
-                return
-            case httpx.UnsupportedProtocol() | httpx.InvalidURL():
-                raise Rejected("address") from error
-            case OversizedEvent():
-                raise Rejected("oversized") from error
-            case _ if isinstance(error, httpx.HTTPError) or _is_aiohttps(error):
-                raise Transient(_name_of(error)) from error
+        told = None if error is None else _translation(error)
+        if told is not None:
+            raise told from error
 
 
-def _name_of(error: BaseException) -> str:
-    """The cause says more: httpx knows fewer kinds, and calls a refused connection a timeout."""
-    cause = error.__cause__
-    return type(cause if _is_aiohttps(cause) else error).__name__
+def _translation(error: BaseException) -> ProviderError | None:
+    from aiohttp import (  # noqa: PLC0415  # it is there already, see open_client
+        ClientError,
+        InvalidURL,
+        NonHttpUrlClientError,
+    )
 
-
-def _is_aiohttps(error: BaseException | None) -> bool:
-    """Not all of its errors are told as httpx's."""
-    return type(error).__module__.partition(".")[0] == "aiohttp"
+    match error:
+        case InvalidURL() | NonHttpUrlClientError():
+            return Rejected("address")
+        case OversizedEvent():
+            return Rejected("oversized")
+        case ClientError() | OSError():
+            return Transient(type(error).__name__)
+        case _:
+            return None
 
 
 def _number(text: str) -> float | None:

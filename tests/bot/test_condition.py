@@ -17,6 +17,7 @@ from kefu.bot.turn import ProviderBot
 from kefu.errors import KefuError
 from kefu.secret import Secret
 from kefu.storage.database import DatabasePool
+from tests.bot.canned import Canned, client_of
 from tests.bot.parts import (
     RETURNS,
     Shelf,
@@ -143,6 +144,9 @@ async def test_a_cleared_session_begins_without_a_past(
 
 
 def test_options_that_cannot_work_stop_the_start() -> None:
+    def nobody(url: str) -> Canned:
+        raise AssertionError(f"{url} was asked")
+
     for options in (
         coze_options("http://x", oauth_private_key=Secret("nonsense")),
         coze_options("api.coze.cn"),
@@ -151,4 +155,4 @@ def test_options_that_cannot_work_stop_the_start() -> None:
         openai_options("http://x:99999"),
     ):
         with pytest.raises(KefuError):
-            made(options, None, None)  # it asks nobody
+            made(options, None, client_of(nobody))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 import pytest
+from aiohttp import ClientSession
 
 from kefu.bot.coze import Coze
 from kefu.bot.coze_tokens import CozeTokens
@@ -327,5 +328,7 @@ async def test_the_connection_is_used_again(coze: Coze, client: Client) -> None:
     ask = await begun(coze)
     for _ in range(3):
         await heard(coze, ask)
-    (kept,) = client.http._transport.client.connector._conns.values()
+    assert isinstance(client.session, ClientSession)
+    assert client.session.connector is not None
+    (kept,) = client.session.connector._conns.values()
     assert len(kept) == 1

@@ -1,6 +1,6 @@
 """Many answers at once are read in larger pieces; few, and the first piece of each, at once."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from kefu.bot import http
 from kefu.bot.http import Events, last_words
 from kefu.bot.pace import LONGEST_PAUSE_S, UNHURRIED, Pace
+from tests.bot.canned import Canned
 
 
 class Crowded(Pace):
@@ -20,9 +21,8 @@ class Crowded(Pace):
             self.open.enter_context(self.reading())
 
 
-async def pieces(*texts: str) -> AsyncIterator[bytes]:
-    for text in texts:
-        yield f"data: {text}\n\n".encode()
+def pieces(*texts: str) -> Callable[[], Awaitable[bytes]]:
+    return Canned(*[f"data: {text}\n\n".encode() for text in texts]).readany
 
 
 @pytest.fixture

@@ -333,6 +333,19 @@ class House:
         body = {"message": message, "user_id": name, **more}
         return self.stream(body=json.dumps(body).encode())
 
+    async def answer_begun(self, name: str, message: str, **more: Any) -> Peer:
+        """The stream of an answer whose first piece was heard; the bot waits for `say_rest`."""
+        self.bot.cues = asyncio.Semaphore(1)
+        peer = self.answer_stream(name, message, **more)
+        await peer.hear("message")
+        return peer
+
+    def say_rest(self) -> None:
+        """No more cues: the bot goes on at its own pace."""
+        cues, self.bot.cues = self.bot.cues, None
+        assert cues is not None
+        cues.release()
+
     async def answer_by_cue(self, name: str, message: str) -> Peer:
         """The stream of an answer of which each piece was heard before the next was said."""
         self.bot.cues = cues = asyncio.Semaphore(0)

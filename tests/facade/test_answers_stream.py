@@ -1,6 +1,7 @@
 """The bot's answer as it is being written: piece by piece, cut at once when a human comes."""
 
 import json
+from functools import partial
 
 import httpx
 import pytest
@@ -11,6 +12,10 @@ from kefu.gateway.stream_limits import Limits
 from kefu.shifts.messages import Duty
 from tests.facade.house import House
 from tests.until import until
+
+
+async def has_messages(house: House, count: int) -> bool:
+    return len((await house.session("s-1"))["history"]) == count
 
 
 async def test_every_piece_is_an_event_as_it_comes_and_the_last_is_done(house: House) -> None:
@@ -94,10 +99,10 @@ async def test_the_third_failure_brings_its_answer_and_a_human(house: House) -> 
 
 
 async def test_an_answer_under_way_is_none_of_the_next_ones(house: House) -> None:
-    house.bot.gap_s = 0.05
-    first = house.answer_stream("s-1", "一")
-    await first.hear("message")
+    first = await house.answer_begun("s-1", "一")
     second = house.answer_stream("s-1", "二")
+    await until(partial(has_messages, house, 2))
+    house.say_rest()
     for peer in (first, second):
         await peer.end()
         assert peer.text == "您好，有什么可以帮您？"
@@ -125,26 +130,22 @@ async def test_a_chat_that_ends_in_the_middle_ends_the_stream(house: House) -> N
 
 
 async def test_a_client_that_leaves_has_its_answer_in_the_chat(house: House) -> None:
-    peer = house.answer_stream("s-1", "你好")
-    await peer.hear("message")
+    peer = await house.answer_begun("s-1", "你好")
     await peer.leave()
     assert not peer.is_over
     assert len(house.hub) == 0
     assert house.streams.count == 0
-
-    async def is_answered() -> bool:
-        return len((await house.session("s-1"))["history"]) == 2
-
-    await until(is_answered)
+    house.say_rest()
+    await until(partial(has_messages, house, 2))
 
 
 async def test_a_client_that_takes_nothing_for_too_long_is_cut(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "IDLE_S", 0.1)
-    peer = house.answer_stream("s-1", "你好", client_message_id="m-1")
-    await peer.hear("message")
+    peer = await house.answer_begun("s-1", "你好", client_message_id="m-1")
     peer.is_reading = False
+    house.say_rest()
     await peer.task
     assert not peer.is_over
     assert house.streams.count == 0
