@@ -77,7 +77,7 @@ class Load:
             (
                 pair,
                 sum(len(person.letters) for person in pair),
-                [letter.key for person in pair for letter in person.letters],
+                [(p, each.key) for p in pair for each in p.letters if each.key not in p.acked],
             )
             for pair in self.pairs
         ]
@@ -85,8 +85,8 @@ class Load:
         def is_closed() -> bool:
             return all(
                 all(p.copies[pair.chat_id].have >= said for p in pair)
-                and all(key in pair.customer.acked or key in pair.agent.acked for key in keys)
-                for pair, said, keys in due
+                and all(key in person.acked for person, key in unacked)
+                for pair, said, unacked in due
             )
 
         await until(is_closed, within_s=within_s)
