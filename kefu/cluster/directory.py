@@ -97,13 +97,14 @@ return taken
 """
 )
 
-# ARGV: me, slot, owner, slot, owner ...
+# ARGV: me, slot, owner, slot, owner ... A slot that nobody has was forgotten: it was mine to give.
 HAND_OVER: Final = (
     _NOW
     + _CHANGED
     + """
 for i = 2, #ARGV, 2 do
-  if redis.call('HGET', KEYS[3], ARGV[i]) == ARGV[1] then
+  local owner = redis.call('HGET', KEYS[3], ARGV[i])
+  if not owner or owner == ARGV[1] then
     redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
   end
 end

@@ -74,7 +74,7 @@ class Directory(Protocol):
         ...
 
     async def hand_over(self, me: str, moves: Mapping[int, str]) -> None:
-        """Give slots of mine to others."""
+        """Give slots to others: those that are mine, or nobody's because it was forgotten."""
         ...
 
     async def ask_to_leave(self, instance: str) -> bool:

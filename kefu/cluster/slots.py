@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
+from kefu.cluster.patience import Patience
 from kefu.cluster.placement import SLOT_COUNT, to_hand_over, wanted_by
 from kefu.cluster.ports import BusUnavailable, Claims, Directory, Member, View
 from kefu.storage.errors import StoreUnavailable
@@ -24,9 +25,6 @@ BEAT_S: Final = 1.0
 REBALANCE_EVERY_BEATS: Final = 2
 REBALANCE_SHARE: Final = 0.1
 RETRY_S: Final = 0.2
-SAID_AGAIN_S: Final = 1.5 * BEAT_S
-"""After Redis was away, or has forgotten who owns what, everybody says within a beat that they live
-and which slots are theirs."""
 SUSPECTED_S: Final = 3.0
 """By then a dead instance's lease has ended; one that lives was suspected for nothing."""
 UNKNOWN: Final = -1
@@ -71,13 +69,9 @@ class Slots:
         self._leaving: set[int] = set()
         self._doubtful: set[int] = set()
         self._gone: dict[str, float] = {}
-        self._shown: Mapping[str, Member] = {}
-        """Who lives as Redis said it last."""
-        self._missed: Mapping[str, Member] = {}
-        """Who lived before Redis was away: no lease could be renewed, so theirs proves nothing."""
-        self._patience_s = 0.0
-        """What is left for them to say so again; it passes only while Redis is there."""
-        self._looked_at = 0.0
+        self._given: dict[int, str] = {}
+        """Whom slots of ours went to, as far as is known: Redis may forget that before they do."""
+        self._patience = Patience()
         self._look_now = asyncio.Event()
         self._has_changed = asyncio.Event()
         self._beats = 0
@@ -139,7 +133,7 @@ class Slots:
         """Nobody listens where that instance should: its slots are taken now, not in LEASE_S. Safe
         even when it lives: PostgreSQL refuses what it writes from then on. But when Redis is just
         back all subscriptions are renewed, some later than others."""
-        is_back = self.is_connected and not self._patience_s
+        is_back = self.is_connected and not self._patience.lasts
         if instance in self._members and instance != self.me and is_back:
             self._gone[instance] = _now() + SUSPECTED_S
             self._look_now.set()
@@ -160,11 +154,13 @@ class Slots:
             try:
                 is_done = await self._beat()
             except BusUnavailable:
-                self._looked_at, self.is_connected = _now(), False
+                self.is_connected = False
+                self._patience.pass_time(_now(), is_there=False)
                 await self._renew_doubtful()
                 is_done = False
+            wait_s = RETRY_S if self._patience.lasts or not is_done else BEAT_S
             try:
-                async with asyncio.timeout(RETRY_S if self._patience_s or not is_done else BEAT_S):
+                async with asyncio.timeout(wait_s):
                     await self._look_now.wait()
             except TimeoutError:
                 pass
@@ -213,9 +209,9 @@ class Slots:
     async def _beat(self) -> bool:
         member = replace(self._member, connections=self.count_connections())
         view = await self._directory.beat(self.me, member, self._version)
-        self._pass_time()
+        self._patience.pass_time(_now(), is_there=True)
         if not self.is_connected or self._has_forgotten(view):
-            self._be_patient()
+            self._patience.begin()
         self.is_connected = True
         if view.is_asked_to_leave:
             self.asked_to_leave.set()
@@ -230,7 +226,7 @@ class Slots:
         """Give away what others should own: all of it when leaving, else a little at a time."""
         self._beats += 1
         is_leaving = self._member.weight == 0
-        if is_leaving or (self._beats % REBALANCE_EVERY_BEATS == 0 and not self._patience_s):
+        if is_leaving or (self._beats % REBALANCE_EVERY_BEATS == 0 and not self._patience.lasts):
             share = 1.0 if is_leaving else REBALANCE_SHARE
             mine = self._epochs.keys()
             await self._hand_over(to_hand_over(mine, self.me, self._weights(), share=share))
@@ -246,26 +242,10 @@ class Slots:
     def _has_forgotten(self, view: View) -> bool:
         return view.owners is not None and bool(self._owners.keys() - view.owners.keys())
 
-    def _be_patient(self) -> None:
-        """Nobody is dead, and nothing free, only because Redis does not know better yet.
-
-        A Redis that goes again meanwhile prolongs nothing: whoever is dead must be found so.
-        """
-        if self._shown and not self._patience_s:
-            self._missed, self._patience_s = self._shown, SAID_AGAIN_S
-
-    def _pass_time(self) -> None:
-        """Between two beats that Redis answered: else it was away for most of it, perhaps."""
-        now = _now()
-        if self.is_connected:
-            self._patience_s = max(0.0, self._patience_s - (now - self._looked_at))
-        self._looked_at = now
-
     async def _take_in(self, view: View) -> None:
         """Believe the directory; what it gives to somebody else is ours no more."""
         now = _now()
-        self._shown = view.members
-        members = {**self._missed, **view.members} if self._patience_s else view.members
+        members = self._patience.living(view.members)
         is_news = view.owners is not None or members.keys() != self._members.keys()
         if not (is_news or self._gone):
             self._members = members
@@ -284,6 +264,7 @@ class Slots:
 
     async def _take_in_owners(self, owners: Mapping[int, str], version: int) -> None:
         self._owners, self._version = dict(owners), version
+        self._given = {s: who for s, who in self._given.items() if owners.get(s, who) == who}
         lost = {slot for slot in self._epochs if self._owners.get(slot, self.me) != self.me}
         if lost:
             await self._give_up(frozenset(lost))
@@ -291,21 +272,23 @@ class Slots:
     def _known_owners(self) -> list[str | None]:
         """What `owner` says of each slot; they change with the members, too: who is suspected owns
         nothing."""
-        me, epochs, leaving = self.me, self._epochs, self._leaving
-        others = self._members.keys() - self._gone.keys() - {me}
-        return [
-            owner
-            if (owner in others or (owner == me and slot in epochs)) and slot not in leaving
-            else None
-            for slot, owner in enumerate(map(self._owners.get, range(SLOT_COUNT)))
-        ]
+        others = {name: name for name in self._members.keys() - self._gone.keys() - {self.me}}
+        owners = self._owners
+        known: list[str | None] = [others.get(owners.get(slot, "")) for slot in range(SLOT_COUNT)]
+        for slot in self._epochs:
+            if owners.get(slot) == self.me:
+                known[slot] = self.me
+        for slot in self._leaving:
+            known[slot] = None
+        return known
 
     async def _take_free(self) -> bool:
         """Take the slots nobody living owns and this instance should; True when none is left."""
         living = self._members.keys() - self._gone.keys()
+        await self._give_again(living)
         free = self._free(living)
         held = [slot for slot in free if slot in self._epochs]
-        abandoned = [slot for slot in free if slot in self._owners or not self._patience_s]
+        abandoned = [slot for slot in free if slot in self._owners or not self._patience.lasts]
         wanted = held + wanted_by(self.me, abandoned, self._weights())
         taken: Collection[int] = ()
         if wanted:
@@ -313,10 +296,17 @@ class Slots:
             taken = await self._directory.acquire(self.me, wanted, tuple(self._gone))
         for slot in taken:
             self._owners[slot] = self.me
+            self._given.pop(slot, None)
         if taken and self._residents is not None:
             self._residents.moved()
-        mine = (slot for slot, owner in self._owners.items() if owner == self.me)
-        return await self._claim([slot for slot in mine if slot not in self._epochs])
+        me, epochs = self.me, self._epochs
+        coming = [s for s, owner in self._owners.items() if owner == me and s not in epochs]
+        return await self._claim(coming)
+
+    async def _give_again(self, living: Collection[str]) -> None:
+        """What Redis has forgotten of what was given away: who should have it may not know yet."""
+        forgotten = self._given.keys() - self._owners.keys()
+        await self._give({s: self._given[s] for s in forgotten if self._given[s] in living})
 
     def _free(self, living: Collection[str]) -> list[int]:
         owners = self._owners
@@ -365,11 +355,7 @@ class Slots:
         try:
             if self._residents is not None:
                 await self._residents.leave(slots)
-            self._version = UNKNOWN
-            await self._directory.hand_over(self.me, moves)
-            for slot, owner in moves.items():
-                self._owners[slot] = owner
-                self._epochs.pop(slot, None)
+            await self._give(moves)
         except BusUnavailable:
             # What did not end in time may still write under this epoch: nothing new may share it.
             self._doubtful |= slots & self._epochs.keys()
@@ -378,6 +364,15 @@ class Slots:
         finally:
             self._leaving -= slots
             self._tell_settled(set(slots))
+
+    async def _give(self, moves: Mapping[int, str]) -> None:
+        if not moves:
+            return
+        self._version = UNKNOWN
+        await self._directory.hand_over(self.me, moves)
+        for slot, owner in moves.items():
+            self._owners[slot] = self._given[slot] = owner
+            self._epochs.pop(slot, None)
         if self._residents is not None:
             self._residents.moved()
 

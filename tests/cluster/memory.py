@@ -86,7 +86,7 @@ class MemoryDirectory:
     async def hand_over(self, me: str, moves: Mapping[int, str]) -> None:
         await self._go()
         for slot, owner in moves.items():
-            if self.owners.get(slot) == me:
+            if self.owners.get(slot) in (None, me):
                 self.owners[slot] = owner
         self.version += 1
 

@@ -139,8 +139,13 @@ async def test_only_what_is_mine_can_be_handed_over(directory: RedisDirectory) -
     await directory.beat("b", B, -1)
     await directory.acquire("a", [1], ())
     await directory.acquire("b", [2], ())
-    await directory.hand_over("a", {1: "b", 2: "a", 3: "a"})
+    await directory.hand_over("a", {1: "b", 2: "c"})
     assert await owners(directory) == {1: "b", 2: "b"}
+
+
+async def test_what_is_given_away_may_have_been_forgotten(directory: RedisDirectory) -> None:
+    await directory.hand_over("a", {3: "b"})
+    assert await owners(directory) == {3: "b"}
 
 
 async def test_owners_are_told_only_when_they_have_changed(directory: RedisDirectory) -> None:

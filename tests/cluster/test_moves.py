@@ -5,7 +5,7 @@ A seed replays a run exactly. KEFU_SIMULATION_SEEDS says how many seeds there ar
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import cache
 from random import Random
@@ -18,6 +18,7 @@ from kefu.cluster.asking import Asking
 from kefu.cluster.cluster import Cluster
 from kefu.cluster.placement import SLOT_COUNT, slot_of
 from kefu.cluster.ports import Member, View
+from kefu.cluster.slots import RETRY_S
 from kefu.cluster.transport import ClusterTransport
 from tests.cluster.memory import MemoryClaims
 from tests.cluster.town import Town, town_of
@@ -222,6 +223,39 @@ def test_no_slot_changes_hands_only_because_redis_was_away(seed: int, happens: M
     assert town.errors == {}
 
 
+def test_what_was_given_away_is_taken_soon_though_redis_forgot_it_at_once() -> None:
+    """Sooner than anybody runs out of patience: whoever gave it away says so again."""
+    waited_s: list[float] = []
+
+    async def given_and_forgotten(town: Town) -> None:
+        await asyncio.sleep(SHARED_OUT_S)
+        directory, taker = town.directory, await town.join()
+        hand_over, is_given = directory.hand_over, asyncio.Event()
+
+        async def hand_over_in_vain(me: str, moves: Mapping[int, str]) -> None:
+            await hand_over(me, moves)
+            directory.hand_over = hand_over  # type: ignore[method-assign]
+            town.bus.is_down = directory.is_down = True
+            is_given.set()
+
+        directory.hand_over = hand_over_in_vain  # type: ignore[method-assign]
+        await is_given.wait()
+        await asyncio.sleep(AWAY_S)
+        directory.forget()
+        town.bus.is_down = directory.is_down = False
+        began = asyncio.get_running_loop().time()
+        await until(lambda: owned_in(town) == SLOT_COUNT, within_s=30)
+        waited_s.append(asyncio.get_running_loop().time() - began)
+        assert taker.cluster.slots.owned_count > 0
+
+    run_misfortune(0, given_and_forgotten)
+    assert waited_s[0] < 3 * RETRY_S
+
+
+def owned_in(town: Town) -> int:
+    return sum(each.cluster.slots.owned_count for each in town.living)
+
+
 def test_a_dead_instance_is_replaced_though_redis_comes_and_goes() -> None:
     """Again and again, sooner than anybody would run out of patience."""
     owned: list[int] = []
@@ -232,7 +266,7 @@ def test_a_dead_instance_is_replaced_though_redis_comes_and_goes() -> None:
         for _ in range(FLAPS):
             await town.without_redis(AWAY_S)
             await asyncio.sleep(BACK_S)
-        owned.append(sum(each.cluster.slots.owned_count for each in town.living))
+        owned.append(owned_in(town))
 
     run_misfortune(0, dies_in_a_flapping_redis)
     assert owned == [SLOT_COUNT]

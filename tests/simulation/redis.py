@@ -235,7 +235,7 @@ class Redis:
     def hand_over(self, me: str, moves: Mapping[int, str]) -> None:
         held = self._held
         owners = dict(held.owners)
-        owners.update({slot: to for slot, to in moves.items() if owners.get(slot) == me})
+        owners.update({slot: to for slot, to in moves.items() if owners.get(slot) in (None, me)})
         self._set(held._replace(owners=owners, version=self._next_version()))
 
     def leave(self, me: str) -> None:
