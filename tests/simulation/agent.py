@@ -61,6 +61,8 @@ class Agent(Client):
         self.feed: Feed | None = None
         self.refused_for_capacity = 0
         self._offers: list[UUID] = []
+        self._asked_for: UUID | None = None
+        """The chat asked for last."""
         self._fresh = False
         self._replay: tuple[str, int] | None = None
         self._heard: dict[tuple[str, int], Any] = {}
@@ -241,11 +243,14 @@ class Agent(Client):
         return self.random.random() < (0.9 if is_idle else 0.4)
 
     def _grab(self) -> None:
-        """Where places are scarce, who comes back with none of theirs takes one at once."""
+        """Where places are scarce, who comes back with none of theirs takes one at once, and not
+        the one they asked for before: nobody can tell them yet what became of that."""
         climate, feed = self.world.cluster_climate, self.feed
         is_eager = climate.is_scarce and not (self.chats or self.world.is_calm or self.asked)
-        if is_eager and feed is not None and feed.waiting:
-            self._accept(self.random.choice(list(feed.waiting)))
+        if is_eager and feed is not None:
+            others = [chat_id for chat_id in feed.waiting if chat_id != self._asked_for]
+            if others:
+                self._accept(self.random.choice(others))
 
     def _serve(self, chat: ChatCopy, chance: float) -> None:
         named = {"chat_id": chat.chat_id}
@@ -310,6 +315,7 @@ class Agent(Client):
         self._replay = (self.last_frame_id, after + 1)
 
     def _accept(self, chat_id: UUID) -> None:
+        self._asked_for = chat_id
         self.say("accept_chat", {"chat_id": chat_id}, then=self._taken(chat_id))
         self.world.storms.accepting(self, chat_id)
 

@@ -35,6 +35,8 @@ class Nodes:
         self._random = Random(f"{world.seed} nodes")
         self._nodes = [Node() for _ in range(count)]
         self._process_count = 0
+        self.shunned: Instance | None = None
+        """Nobody is sent there."""
 
     # --- who is there -----------------------------------------------------------------------------
 
@@ -52,7 +54,7 @@ class Nodes:
 
     def pick(self) -> Instance | None:
         """Whom a load balancer sends somebody to: it does not know who sleeps."""
-        found = self.open
+        found = [each for each in self.open if each is not self.shunned]
         return self._random.choice(found) if found else None
 
     def named(self, name: str) -> Instance | None:
@@ -151,16 +153,18 @@ class Nodes:
         process = instance.process
         self._world.note(process.name, "fault", "paused", f"{for_s:.1f} s")
         self._world.loop.pause(process)
-        self._world.later(for_s, self._wake, process)
+        self._world.later(for_s, self.wake, process)
 
-    def _wake(self, process: Process) -> None:
+    def wake(self, process: Process) -> None:
         if process.is_paused:
             self._world.note(process.name, "info", "goes on")
             self._world.loop.go_on(process)
+        if self.shunned is not None and self.shunned.process is process:
+            self.shunned = None
 
     def wake_all(self) -> None:
         for instance in self.living:
-            self._wake(instance.process)
+            self.wake(instance.process)
 
 
 def _leaves(error: BaseException | None) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from tests.simulation.loop import Process
 from tests.simulation.weather import Trouble
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ TROUBLES: Final[tuple[Trouble, ...]] = ("slow", "down", "hang", "full")
 LASTING_S: Final = (0.2, 1.0, 4.0, 9.0)
 HALF_OPEN_S: Final = 55.0
 PAUSES_S: Final = ((0.05, 1.0), (1.0, 3.5), (3.0, 12.0))
+DUEL_S: Final = 3.0
+SLEEPS_S: Final = (1.6, 1.95)  # a second less than a lease: the last beat may be that old
+LOOKS_EVERY_S: Final = 0.01
 AWAY_S: Final = (0.3, 1.0, 3.0, 8.0)
 
 
@@ -26,6 +30,7 @@ class Storms:
         self._random = Random(f"{world.seed} storms")
         self._hops = -1
         self._is_pause = False
+        self._is_dueling_until = 0.0
         climate = world.weather.climate
         cluster = world.cluster_climate
         for rate, strike in (
@@ -85,17 +90,30 @@ class Storms:
 
     def accepting(self, agent: "Agent", chat_id: UUID) -> None:
         """Whoever decides on it sleeps, not long enough to lose its slots, and whoever counts the
-        agent's places dies with the agent's connection: somebody else counts them next."""
+        agent's places dies, and the agent's connection ends: somebody else counts them next."""
         world = self._world
         customer_id = world.rules.lives[chat_id].customer_id
         decides, counts = (world.nodes.owner(str(id)) for id in (customer_id, agent.person_id))
-        home = agent.link.process if agent.link is not None else None
-        if decides is None or counts is None or decides is counts or counts.process is not home:
+        if agent.chats or decides is None or counts is None or decides is counts:
+            return
+        if world.loop.time() < self._is_dueling_until or len(world.nodes.open) < 3:
             return
         if self._random.random() < world.cluster_climate.duels:
-            world.nodes.pause(self._random.uniform(2.0, 2.9), decides.process.name)
+            world.nodes.pause(self._random.uniform(*SLEEPS_S), decides.process.name)
+            world.nodes.shunned = decides
+            self._is_dueling_until = world.loop.time() + DUEL_S
             soon_s, down_s = self._random.uniform(0.05, 0.3), self._random.uniform(0.5, 3.0)
             world.later(soon_s, world.nodes.crash, down_s, counts.process.name)
+            if agent.link is not None:
+                world.later(soon_s, agent.link.cut, 0.0, 0.0)
+            self._wake_in_time(decides.process, agent.person_id)
+
+    def _wake_in_time(self, process: Process, agent_id: UUID) -> None:
+        """As soon as the agent has got another chat."""
+        if self._world.places_of(agent_id)[0] > 0:
+            self._world.nodes.wake(process)
+        elif process.is_paused:
+            self._world.later(LOOKS_EVERY_S, self._wake_in_time, process, agent_id)
 
     def _trouble_redis(self) -> None:
         redis, chance = self._world.redis, self._random.random()

@@ -16,12 +16,14 @@ SHOWN_BY: Final = {
     ("place-leak", False): 4,
     ("lost-reply-taken-for-a-commit", True): 7,
     ("capacity-check-then-act", True): 15,
-    ("no-fencing", True): 6,
+    ("capacity-check-then-act", False): 14,
+    ("epoch-read-late", True): 16,
+    ("no-fencing", True): 10,
     ("guards-dropped", True): 14,
-    ("tail-lost", True): 5,
-    ("turned-away-out-of-order", True): 25,
+    ("tail-lost", True): 11,
+    ("turned-away-out-of-order", True): 30,
     ("link-resend-without-dedupe", True): 45,
-    ("drop-oldest-without-marker", True): 34,
+    ("drop-oldest-without-marker", True): 88,
     ("transfer-double-post", True): 23,
 }
 """Tried first: a seed that has shown the bug, where that is not one of the first few. Whatever

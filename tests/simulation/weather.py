@@ -85,7 +85,7 @@ class ClusterClimate(NamedTuple):
             joins=joins if is_many else 0.0,
             redis_troubles=some(0.04, 0.5),
             cut_subscriptions=some(0.1, 0.3),
-            duels=some(0.5, 0.8) if is_scarce and is_many else 0.0,
+            duels=some(0.8, 0.8) if is_scarce and is_many else 0.0,
             is_scarce=is_scarce,
         )
 
