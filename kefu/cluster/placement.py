@@ -43,12 +43,19 @@ def _owners(weights: Mapping[str, float]) -> tuple[str | None, ...]:
 
 @lru_cache(maxsize=16)  # looked at with every other beat, and nearly always the same
 def _owners_by(weights: tuple[tuple[str, float], ...]) -> tuple[str | None, ...]:
-    def owner(slot: int) -> str | None:
-        return max(
-            ((_worth(slot, name) * weight, name) for name, weight in weights), default=(0, None)
-        )[1]
+    if not weights:
+        return (None,) * SLOT_COUNT
+    candidates = [(_worths(name), weight, name) for name, weight in weights]
+    return tuple(
+        max((worths[slot] * weight, name) for worths, weight, name in candidates)[1]
+        for slot in range(SLOT_COUNT)
+    )
 
-    return tuple(owner(slot) for slot in range(SLOT_COUNT))
+
+@lru_cache(maxsize=64)  # an instance is judged beside many others, as they come and go
+def _worths(name: str) -> tuple[float, ...]:
+    """What each slot would be worth to it."""
+    return tuple(_worth(slot, name) for slot in range(SLOT_COUNT))
 
 
 def _worth(slot: int, name: str) -> float:
