@@ -89,8 +89,23 @@ class Load:
                 for pair, said, unacked in due
             )
 
-        await until(is_closed, within_s=within_s)
+        try:
+            await until(is_closed, within_s=within_s)
+        except AssertionError as error:
+            error.add_note("\n".join(self._open(pair, said, began) for pair, said, _ in due))
+            raise
         return anyio.current_time() - began
+
+    def _open(self, pair: Couple, said: int, began: float) -> str:
+        """How a pair stands, for whoever reads why a test failed."""
+        sides = (
+            f"{p.name} at {p.at} has {p.copies[pair.chat_id].have} of {said}, "
+            f"{p.unacked_count} unacknowledged, "
+            f"refused {[(round(each.at - began, 2), each.fault) for each in p.refusals[-2:]]}, "
+            f"away {[round(each.until - began, 2) for each in p.absences[-2:]]}"
+            for p in pair.people
+        )
+        return f"slot {pair.slot}: {'; '.join(sides)}"
 
 
 def places_of(number: int) -> tuple[int, tuple[int, int]]:
