@@ -305,8 +305,9 @@ class Slots:
 
     async def _give_again(self, living: Collection[str]) -> None:
         """What Redis has forgotten of what was given away: who should have it may not know yet."""
-        forgotten = self._given.keys() - self._owners.keys()
-        await self._give({s: self._given[s] for s in forgotten if self._given[s] in living})
+        owners = self._owners
+        given = self._given.items()
+        await self._give({s: who for s, who in given if s not in owners and who in living})
 
     def _free(self, living: Collection[str]) -> list[int]:
         owners = self._owners
