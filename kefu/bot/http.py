@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from random import Random
 from ssl import SSLContext
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from kefu.bot.pace import Pace
 from kefu.bot.ports import ProviderError, Rejected, Transient
@@ -85,11 +86,11 @@ class Client(Struct, frozen=True):
     """What all providers share."""
 
     session: Session
-    pace: Pace = field(default_factory=Pace)
+    pace: Pace
 
 
 @asynccontextmanager
-async def open_client(certificates: SSLContext) -> AsyncIterator[Client]:
+async def open_client(certificates: SSLContext, chance: Random) -> AsyncIterator[Client]:
     """For as long as the block takes. Cookies of a provider are not kept.
 
     It is aiohttp's, not httpx's over the same connections: that takes three times the CPU to ask,
@@ -102,7 +103,7 @@ async def open_client(certificates: SSLContext) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
-        yield Client(session)
+        yield Client(session, Pace(chance))
 
 
 class Reply:
@@ -171,8 +172,8 @@ class Events:
         while not self._ready:
             if self._is_over:
                 raise StopAsyncIteration
-            if not self.is_hurried and self._pace.pause_s:
-                await sleep(self._pace.pause_s)
+            if not self.is_hurried and (pause_s := self._pace.pause_s()):
+                await sleep(pause_s)
             with Translated():
                 chunk = await self._read()
                 self._is_over = not chunk

@@ -3,12 +3,12 @@
 Not knowing is an answer like any other, but for the knowledge failing there is only a sentence.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import anyio
 from anyio.lowlevel import checkpoint
 
 from kefu.bot import courtesies, texts
@@ -67,7 +67,7 @@ class KnowledgeBot:
 async def find(knowledge: Knowledge, text: str, locale: str | None) -> Found | None:
     """What the shop knows about it; None when the knowledge cannot be asked now."""
     try:
-        with anyio.fail_after(FIND_WITHIN_S):
+        async with asyncio.timeout(FIND_WITHIN_S):
             return await knowledge.find(text, locale, limit=OTHERS + 1)
     except Exception:  # it promises not to raise, and must not cost the customer an answer
         log.exception("bot_knowledge_failed")

@@ -46,7 +46,7 @@ _ROLES: Final[dict[str, Literal["user", "assistant"]]] = {"customer": "user", "b
 
 def tokens(text: str) -> int:
     """About how many tokens the text is, rather too many than too few."""
-    ascii_count = sum(map(str.isascii, text)) if not text.isascii() else len(text)
+    ascii_count = len(text.encode("ascii", "ignore"))
     return len(text) - ascii_count + -(-ascii_count // 4)
 
 

@@ -134,7 +134,7 @@ class StreamLimits:
     async def _asked(self, script: Script, allowance: "Allowance", id: str, *more: int) -> bool:
         """What Redis says; while it is away it refuses nobody, and this instance's count holds."""
         try:
-            with anyio.fail_after(ANSWER_WITHIN_S):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
                 keys, lease_ms = [self._key(allowance)], int(LEASE_S * 1000)
                 return bool(await self._redis.run(script, keys, [id, lease_ms, *more]))
         except (RedisError, OSError, TimeoutError):

@@ -2,12 +2,14 @@
 it at every byte."""
 
 from collections.abc import Callable, Mapping
+from random import Random
 
 from aiohttp import ClientPayloadError
 from anyio.lowlevel import checkpoint
 from multidict import CIMultiDict
 
 from kefu.bot.http import Client
+from kefu.bot.pace import Pace
 
 Answering = Callable[[str], "Canned"]
 """By the address that is asked."""
@@ -56,4 +58,4 @@ class Wire:
 
 
 def client_of(answering: Answering) -> Client:
-    return Client(Wire(answering))
+    return Client(Wire(answering), Pace(Random(0)))

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from random import Random
 from ssl import SSLContext
 
 import aiohttp
@@ -58,7 +59,7 @@ async def odd() -> AsyncIterator[str]:
 
 
 async def test_the_limits_are_those_of_the_house(certificates: SSLContext) -> None:
-    async with open_client(certificates) as client:
+    async with open_client(certificates, Random(0)) as client:
         session = client.session
         assert isinstance(session, aiohttp.ClientSession)
         limits, connector = session.timeout, session.connector
@@ -104,7 +105,10 @@ async def test_who_finds_no_connection_free_is_told_so_in_time(
     monkeypatch.setattr(http, "POOL_S", 0.05)
     upstream.next("openai", Behaviour(hangs_at=1))
     url, key = f"{address}/v1/chat/completions", {"Authorization": f"Bearer {API_KEY}"}
-    async with open_client(certificates) as client, posted(client, url, {"stream": True}, key):
+    async with (
+        open_client(certificates, Random(0)) as client,
+        posted(client, url, {"stream": True}, key),
+    ):
         with pytest.raises(Transient, match="ConnectionTimeoutError"):
             await body_of(client, url)
 
@@ -192,12 +196,14 @@ async def test_a_caller_that_is_cancelled_closes_the_stream() -> None:
 def test_when_to_come_back_is_read_in_every_way_it_is_written(
     headers: dict[str, str], expected: float | None
 ) -> None:
-    assert Reply(Canned(status=429, headers=headers), Pace()).retry_after_s(NOW) == expected
+    assert (
+        Reply(Canned(status=429, headers=headers), Pace(Random(0))).retry_after_s(NOW) == expected
+    )
 
 
 @given(st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40))
 def test_whatever_retry_after_says_is_a_time_or_nothing(text: str) -> None:
-    reply = Reply(Canned(status=429, headers={"retry-after": text}), Pace())
+    reply = Reply(Canned(status=429, headers={"retry-after": text}), Pace(Random(0)))
     seconds = reply.retry_after_s(NOW + timedelta(seconds=1))
     assert seconds is None or seconds >= 0
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from random import Random
 
 import pytest
 
 from kefu.bot import http
 from kefu.bot.http import Events, last_words
-from kefu.bot.pace import LONGEST_PAUSE_S, UNHURRIED, Pace
+from kefu.bot.pace import LONGEST_PAUSE_S, SPREAD, UNHURRIED, Pace
 from tests.bot.canned import Canned
 
 
@@ -15,7 +16,7 @@ class Crowded(Pace):
     """So many answers are open, and stay so."""
 
     def __init__(self, count: int) -> None:
-        super().__init__()
+        super().__init__(Random(0))
         self.open = ExitStack()
         for _ in range(count):
             self.open.enter_context(self.reading())
@@ -38,16 +39,23 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_the_more_answers_are_open_the_longer_the_pause_up_to_a_tenth_of_a_second() -> None:
-    assert [Crowded(count).pause_s for count in (0, 1, UNHURRIED)] == [0, 0, 0]
-    assert 0 < Crowded(UNHURRIED + 1).pause_s < Crowded(UNHURRIED + 10).pause_s < LONGEST_PAUSE_S
-    assert Crowded(1000).pause_s == LONGEST_PAUSE_S
+    assert [Crowded(count).pause_s() for count in (0, 1, UNHURRIED)] == [0, 0, 0]
+    usual = [Crowded(UNHURRIED + more).usual_pause_s for more in (1, 10, 1000)]
+    assert 0 < usual[0] < usual[1] < usual[2] == LONGEST_PAUSE_S
 
 
 def test_an_answer_that_is_over_counts_no_more() -> None:
     pace = Crowded(UNHURRIED)
     with pace.reading():
-        assert pace.pause_s > 0
-    assert pace.pause_s == 0
+        assert pace.pause_s() > 0
+    assert pace.pause_s() == 0
+
+
+def test_readers_who_were_woken_together_are_so_no_more_after_some_pauses() -> None:
+    pace = Crowded(1000)
+    woken_at = sorted(sum(pace.pause_s() for _ in range(20)) for _ in range(100))
+    assert woken_at[-1] - woken_at[0] > LONGEST_PAUSE_S
+    assert sum(woken_at) / (20 * 100) == pytest.approx(LONGEST_PAUSE_S, rel=SPREAD / 10)
 
 
 async def test_the_first_words_come_at_once_and_each_later_piece_after_a_pause(
@@ -58,7 +66,7 @@ async def test_the_first_words_come_at_once_and_each_later_piece_after_a_pause(
         said.append((event.data, len(pauses)))
         events.is_hurried = event.data == b"no word"
     assert said == [(b"no word", 0), (b"a", 0), (b"b", 1), (b"c", 2)]
-    assert set(pauses) == {LONGEST_PAUSE_S}
+    assert all(abs(pause / LONGEST_PAUSE_S - 1) <= SPREAD for pause in pauses)
 
 
 async def test_with_few_answers_nobody_waits(pauses: list[float]) -> None:

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import Any, Final
 
-import anyio
 from redis.exceptions import RedisError
 
 from kefu.clock import Clock
@@ -79,7 +78,7 @@ class CallRates:
     async def _told(self, answer: "asyncio.Future[Any]") -> float | None:
         """What Redis says; None when it does not answer."""
         try:
-            with anyio.fail_after(ANSWER_WITHIN_S):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
                 return int(await answer) / 1000
         except (RedisError, OSError, TimeoutError):
             log.warning("calls_uncounted")

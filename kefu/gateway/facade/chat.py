@@ -4,12 +4,12 @@ While a human is called for or in charge the bot is out of it: 409. What goes wr
 begins is an answer with its own status; what goes wrong in one is the stream's last event.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from typing import Any, Final
 
-import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -60,7 +60,7 @@ class Chat:
         self._facade = facade
         self._backstage = facade.backstage
         self._callers = callers
-        self._beginning = anyio.CapacityLimiter(BEGIN_AT_ONCE)
+        self._beginning = asyncio.Semaphore(BEGIN_AT_ONCE)
 
     # --- a message and its answer -----------------------------------------------------------------
 
@@ -105,12 +105,14 @@ class Chat:
     async def _place(self) -> AsyncIterator[None]:
         """Of many who ask at the same moment the first need not wait until all have begun. An order
         and no limit: behind some that hang nobody waits for longer than that."""
-        with anyio.move_on_after(IN_ORDER_S) as waiting:
-            await self._beginning.acquire()
+        has_place = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(IN_ORDER_S):
+                has_place = await self._beginning.acquire()
         try:
             yield
         finally:
-            if not waiting.cancelled_caught:
+            if has_place:
                 self._beginning.release()
 
     def now(self) -> float:
@@ -166,13 +168,10 @@ class _Answer:
 
     async def _serve(self, headers: dict[str, str], receive: Receive, send: Send) -> None:
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_until_left, receive, tasks.cancel_scope)
-                tasks.start_soon(self._queue.beat)
-                tasks.start_soon(self._listen)
-                await self._write(headers, send)
-                tasks.cancel_scope.cancel()
-        except* (TimeoutError, *DISCONNECTED):
+            async with asyncio.timeout(None) as stay:
+                with _beside(_until_left(receive, stay), self._queue.beat(), self._listen()):
+                    await self._write(headers, send)
+        except (TimeoutError, *DISCONNECTED):
             pass  # they have gone, or take nothing: the answer is in the chat all the same
 
     async def _write(self, headers: dict[str, str], send: Send) -> None:
@@ -235,11 +234,22 @@ def _untold(outcome: Outcome, turn: Turn, *, is_whole: bool) -> Iterator[str]:
         is_first = False
 
 
-async def _until_left(receive: Receive, scope: anyio.CancelScope) -> None:
+@contextmanager
+def _beside(*work: Coroutine[Any, Any, None]) -> Iterator[None]:
+    """All of it runs as long as the block does. None of it may fail."""
+    running = [asyncio.get_running_loop().create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for each in running:
+            each.cancel()
+
+
+async def _until_left(receive: Receive, stay: asyncio.Timeout) -> None:
     """Nothing more comes in; it only shows when the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    scope.cancel()
+    stay.reschedule(asyncio.get_running_loop().time())
 
 
 def _reply(outcome: Outcome, caller: Caller) -> Reply:

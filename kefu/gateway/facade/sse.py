@@ -140,7 +140,7 @@ class EventQueue:
     async def beat(self, ping: Callable[[], Item] | None = None) -> None:
         """For ever: a comment that shows both ends that the other is there."""
         while True:
-            await anyio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(HEARTBEAT_S)
             self.put(BEAT)
             if ping is not None:
                 self.put(ping())
