@@ -116,7 +116,9 @@ def places_of(number: int) -> tuple[int, tuple[int, int]]:
 
 
 async def meet(town: Several, number_of_pairs: int, tasks: anyio.abc.TaskGroup) -> list[Couple]:
-    """Pairs that are connected and have a chat of their own."""
+    """Pairs that are connected and have a chat of their own; once each instance owns slots, or
+    there would be no names for some."""
+    await town.whole()
     owners, pairs = await town.owners(), []
     for number in range(number_of_pairs):
         owner, places = places_of(number)
