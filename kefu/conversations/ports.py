@@ -64,7 +64,9 @@ class Chats(Protocol):
         ...
 
     async def save_customer(self, customer: Customer) -> bool:
-        """Keep the profile; True when the customer is a VIP by token or by stored profile."""
+        """Keep the profile; True when the customer is a VIP by token or by stored profile.
+
+        Durable with the next commit; of a customer who is signed, on return."""
         ...
 
     async def messages(self, chat_id: UUID, *, after: int, until: int, limit: int) -> list[Message]:

@@ -15,13 +15,14 @@ from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Command
 from kefu.conversations.keys import Known, fingerprint
 from kefu.conversations.reads import ReadMarks
-from kefu.conversations.store import PostgresChats
+from kefu.conversations.store import PostgresChats, save_customer
 from kefu.conversations.turn import Step, Turn
 from kefu.storage.database import DatabasePool
 from kefu.storage.journal import Journal
 from tests.conversations import cast
 
 TEAM = UUID(int=51)
+WAITS = "SELECT current_setting('synchronous_commit')"
 
 
 class Writer:
@@ -184,6 +185,17 @@ async def test_a_customer_once_known_as_vip_stays_one_and_keeps_their_name(
     assert not await chats.save_customer(cast.CUSTOMER)
     assert await chats.save_customer(cast.CUSTOMER.as_vip(True))
     assert await chats.save_customer(replace(cast.CUSTOMER, name=None))
+
+
+@pytest.mark.parametrize(("is_signed", "expected"), [(True, "on"), (False, "off")])
+async def test_nobody_waits_for_a_customers_row_but_for_what_a_signature_says(
+    pool: DatabasePool, is_signed: bool, expected: str
+) -> None:
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await save_customer(connection, replace(cast.CUSTOMER, is_signed=is_signed))
+            assert await connection.fetchval(WAITS) == expected
+        assert await connection.fetchval(WAITS) == "on", "for the next who has the connection"
 
 
 async def test_heads_are_of_open_chats_alone(chats: PostgresChats, writer: Writer) -> None:

@@ -180,6 +180,7 @@ STATEMENTS: dict[str, Statement] = {
     conversations.SENT_UNDER_KEY: _sent,
     conversations.MESSAGES_BETWEEN: _between,
     conversations.SAVE_CUSTOMER: _save_customer,
+    conversations.SAVE_SOON: _save_customer,
     agents.FIND_AGENT: _find_agent,
     agents.SAVE_STATUS: _save_status,
 }
