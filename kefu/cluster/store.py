@@ -1,9 +1,13 @@
-"""The fence in PostgreSQL: see storage/journal_sql.py for how every write is held to it."""
+"""The fence in PostgreSQL: see storage/journal_sql.py for how every write is held to it.
+
+A claim is one statement and no transaction around it: an instance that fell asleep between the two
+would keep the rows locked, and nobody could take its slots.
+"""
 
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from kefu.storage.database import Connection, DatabasePool, connected, transaction
+from kefu.storage.database import Connection, DatabasePool, connected
 
 # In the order of the slots, so that two claims never wait for each other.
 CLAIM: Final = """
@@ -36,11 +40,11 @@ class PostgresClaims:
         self._pool = pool
 
     async def claim(self, slots: Collection[int], instance: str) -> dict[int, int]:
-        async with transaction(self._pool) as connection:
+        async with connected(self._pool) as connection:
             return await claim(connection, slots, instance)
 
     async def renew(self, epochs: Mapping[int, int], instance: str) -> dict[int, int]:
-        async with transaction(self._pool) as connection:
+        async with connected(self._pool) as connection:
             rows = await connection.fetch(RENEW, list(epochs), list(epochs.values()), instance)
             return {row["slot"]: row["epoch"] for row in rows}
 

@@ -1,7 +1,9 @@
 """The pool of PostgreSQL connections, and one typed answer for everything that can go wrong.
 
-Statements end after 30 s on the server. Take connections through `connected` or `transaction`: they
-turn asyncpg's many errors for "not now" into StoreUnavailable and let the program's own bugs pass.
+Statements end after 30 s on the server, and a transaction whose owner says nothing for 5 s: asleep
+or out of reach, it would keep what it has locked from everybody else. Take connections through
+`connected` or `transaction`: they turn asyncpg's many errors for "not now" into StoreUnavailable
+and let the program's own bugs pass.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +21,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 DatabasePool: TypeAlias = "Pool[asyncpg.Record]"
 
 STATEMENT_LIMIT_S = 30
+SILENCE_LIMIT_S = 5
 CONNECT_LIMIT_S = 5.0
 COMMIT_LIMIT_S = 10.0
 ROLLBACK_LIMIT_S = 2.0
@@ -29,6 +32,7 @@ _GONE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what asyncpg says when a farewell crosses a question
 )
@@ -53,6 +57,7 @@ async def open_pool(url: str, *, min_size: int = 4, max_size: int = 20) -> Datab
             server_settings={
                 "application_name": "kefu",
                 "statement_timeout": str(STATEMENT_LIMIT_S * 1000),
+                "idle_in_transaction_session_timeout": str(SILENCE_LIMIT_S * 1000),
                 "timezone": "UTC",
             },
         )

@@ -10,8 +10,9 @@ from anyio import TaskHandle
 
 from kefu.cluster.placement import SLOT_COUNT
 from kefu.cluster.store import PostgresClaims, claim
-from kefu.storage.database import DatabasePool
+from kefu.storage.database import DatabasePool, open_pool
 from kefu.storage.journal import Journal
+from tests.fakes.proxy import proxied_database
 from tests.storage.entries import (
     Chat,
     in_the_way_of,
@@ -21,8 +22,11 @@ from tests.storage.entries import (
     seqs,
     until_blocked,
 )
+from tests.until import until
 
 SLOTS = range(SLOT_COUNT)
+CHUNKS = 8  # more than a claim needs, both ways together
+HELD_UP_S = 3.0
 
 
 @pytest.fixture
@@ -143,6 +147,32 @@ async def test_claims_of_overlapping_slots_never_wait_for_each_other_for_ever(
             for slot in SLOTS:
                 epochs = [one[slot] for one in taken if slot in one]
                 assert len(set(epochs)) == len(epochs), "no two have the same epoch"
+
+
+@pytest.mark.parametrize("is_renewal", [False, True], ids=["claim", "renewal"])
+@pytest.mark.parametrize("chunks", range(1, CHUNKS))
+async def test_whoever_falls_asleep_in_the_middle_of_a_claim_keeps_nobody_from_the_slot(
+    claims: PostgresClaims, database: str, is_renewal: bool, chunks: int
+) -> None:
+    """Wherever that is: behind each of the chunks that go to PostgreSQL and come back."""
+    async with proxied_database(database) as (network, url), anyio.create_task_group() as tasks:
+        pool = await open_pool(url, min_size=1, max_size=1)
+        sleeper = PostgresClaims(pool)
+        held = await sleeper.claim([7], "a")
+        held = await sleeper.renew(held, "a")  # both are known to the connection now
+        network.silent_after = chunks
+        taken = sleeper.renew(held, "a") if is_renewal else sleeper.claim([7], "a")
+        falling_asleep = tasks.create_task(taken)
+        await until(
+            lambda: network.is_silent or falling_asleep.status is TaskHandle.Status.FINISHED
+        )
+        try:
+            with anyio.fail_after(HELD_UP_S):
+                assert await claims.claim([7], "b")
+        finally:
+            network.is_silent = False
+        await falling_asleep.wait()
+        await pool.close()
 
 
 async def test_two_databases_are_told_apart(claims: PostgresClaims) -> None:

@@ -18,6 +18,7 @@ class Proxy:
 
     `lose_question`, `lose_answer`: once, the next chunk in that direction is swallowed and every
     connection cut. `cut_after`: the same once, after so many more chunks either way.
+    `silent_after`: once, it is silent behind so many more.
     """
 
     def __init__(self, *upstream: str | int) -> None:
@@ -32,6 +33,7 @@ class Proxy:
         self.lose_question = False
         self.lose_answer = False
         self.cut_after: int | None = None
+        self.silent_after: int | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -103,12 +105,20 @@ class Proxy:
                 if self._is_lost(is_question):
                     self.cut()
                     return
+                self._count()
                 writer.write(chunk)
                 await writer.drain()
         except OSError:
             pass
         finally:
             writer.close()
+
+    def _count(self) -> None:
+        """One more chunk passes; it may be the last for a while."""
+        if self.silent_after is not None:
+            self.silent_after -= 1
+            if self.silent_after == 0:
+                self.silent_after, self.is_silent = None, True
 
     def _is_lost(self, is_question: bool) -> bool:
         if is_question and self.lose_question:

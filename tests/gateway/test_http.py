@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -131,6 +132,20 @@ async def test_who_leaves_in_the_middle_of_a_request_is_no_bug_of_ours(
     scope = {"type": "http", "method": "POST", "path": "/read", "headers": [], "query_string": b""}
     await app(scope, incoming.__anext__, send)
     assert caplog.records == []
+
+
+async def test_all_stores_are_asked_at_once_lest_a_probe_wait_for_each_in_turn() -> None:
+    is_asked = anyio.Event()
+
+    async def vital() -> str | None:
+        await is_asked.wait()
+        return None
+
+    async def helpful() -> str | None:
+        is_asked.set()
+        return None
+
+    assert (await Health(vital={"a": vital}, helpful={"b": helpful}).look()).status == "ready"
 
 
 async def test_a_helpful_store_that_is_gone_only_degrades() -> None:

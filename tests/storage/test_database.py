@@ -18,6 +18,7 @@ from kefu.storage.database import DatabasePool, connected, open_pool, transactio
 from kefu.storage.embedded import Stores
 from kefu.storage.errors import StoreUnavailable
 from tests.storage.conftest import needs_root
+from tests.until import until
 
 JSON = st.recursive(
     st.none()
@@ -31,7 +32,12 @@ JSON = st.recursive(
 
 async def test_a_connection_is_set_up_for_kefu(pool: DatabasePool) -> None:
     async with connected(pool) as connection:
-        expected = {"application_name": "kefu", "statement_timeout": "30s", "TimeZone": "UTC"}
+        expected = {
+            "application_name": "kefu",
+            "statement_timeout": "30s",
+            "idle_in_transaction_session_timeout": "5s",
+            "TimeZone": "UTC",
+        }
         for name, setting in expected.items():
             assert await connection.fetchval(f"SHOW {name}") == setting
 
@@ -124,6 +130,7 @@ async def test_bugs_pass_unchanged(pool: DatabasePool) -> None:
         asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
         asyncpg.CannotConnectNowError("the database system is starting up"),
         asyncpg.AdminShutdownError("terminating connection"),
+        asyncpg.IdleInTransactionSessionTimeoutError("terminating connection"),
         ConnectionResetError(),
         FileNotFoundError(),
     ],
@@ -165,6 +172,24 @@ async def test_a_statement_beyond_its_limit_is_slow(pool: DatabasePool) -> None:
         async with transaction(pool) as connection:
             await connection.execute(limited)
     assert caught.value.reason == "slow"
+
+
+async def test_who_is_silent_in_a_transaction_loses_it_and_the_pool_recovers(
+    pool: DatabasePool,
+) -> None:
+    await pool.execute("CREATE TABLE kept (n integer)")
+
+    async def fall_silent() -> None:
+        async with transaction(pool) as connection:
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            await connection.execute("INSERT INTO kept VALUES (1)")
+            await until(connection.is_closed)
+            await connection.execute("INSERT INTO kept VALUES (2)")
+
+    with pytest.raises(StoreUnavailable) as caught:
+        await fall_silent()
+    assert caught.value.reason == "unreachable"
+    assert await pool.fetchval("SELECT count(*) FROM kept") == 0
 
 
 async def test_an_exhausted_pool_is_slow(database: str) -> None:
