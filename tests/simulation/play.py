@@ -28,6 +28,8 @@ SETTLE_S: Final = 2.0
 class Outcome(NamedTuple):
     seed: int
     nodes: int
+    message_count: int
+    """After how many the storms end."""
     violations: list[tuple[str, str]]
     history: History
     said: int
@@ -45,6 +47,8 @@ class Outcome(NamedTuple):
         replay = f"python -m tests.simulation --seed {self.seed}"
         if self.nodes > 1:
             replay += f" --nodes {self.nodes}"
+        if self.message_count != MESSAGES:
+            replay += f" --messages {self.message_count}"
         return f"{broken or 'nothing broken'}\n  {replay}"
 
 
@@ -101,6 +105,7 @@ async def _play(make: Callable[[], World], logged: list[logging.LogRecord]) -> O
     return Outcome(
         seed=world.seed,
         nodes=world.node_count,
+        message_count=world.message_count,
         violations=world.violations,
         history=world.history,
         said=world.said,

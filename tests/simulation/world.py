@@ -74,7 +74,7 @@ class World:
         self.sent = 0
         self.shown: Counter[str] = Counter()
         """To customers, `str` and `bytes`; to agents, words for them alone."""
-        self._message_count = message_count
+        self.message_count = message_count
         self.context: Context = copy_context()
         chance = Random(f"{seed} world")
         self._secrets = Random(f"{seed} secrets")
@@ -199,7 +199,7 @@ class World:
 
     def count_message(self) -> None:
         self.said += 1
-        if self.said >= self._message_count:
+        if self.said >= self.message_count:
             self.finished.set()
 
     # --- time -------------------------------------------------------------------------------------
