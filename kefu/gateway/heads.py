@@ -3,9 +3,10 @@
 Between instances a frame may be lost for good: its sender died after the commit, a link broke. A
 hole shows with the next frame; where none follows it shows here. All chats of all connections are
 compared in one query, at once when something is known to be missing, else every LOOK_EVERY_S while
-there are other instances. What differs is asked of its conversation, as a greeting does. So is,
-each time, a chat that waits or that the bot owes an answer: its owner may have gone and come back
-between two beats, with the place in the queue, the timer or the bot's turn, and nobody saw it.
+there are other instances. What differs is asked of its conversation, as a greeting does.
+
+So is, each time, a chat that the bot owes an answer: its owner may have gone and come back between
+two beats, and the bot's turn with it, and nobody here saw it.
 """
 
 import asyncio
@@ -67,23 +68,29 @@ class Heads:
     async def run(self) -> None:
         """Look again and again, for ever."""
         while True:
+            is_after_loss = True
             try:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._now.wait()
             except TimeoutError:
                 if not self._has_neighbours():
                     continue
+                is_after_loss = False
             self._now.clear()
             try:
-                await self.look()
+                await self.look(is_after_loss=is_after_loss)
             except StoreUnavailable:
                 self._now.set()
             except Exception:
                 log.exception("heads_unseen")
             await asyncio.sleep(PAUSE_S)
 
-    async def look(self) -> None:
-        """Compare once. Raises StoreUnavailable."""
+    async def look(self, *, is_after_loss: bool = True) -> None:
+        """Compare once. Raises StoreUnavailable.
+
+        `is_after_loss`: who waits may have missed their place, which the store does not hold and
+        which their conversation, once it has told it, does not tell again by itself.
+        """
         present = [each for each in self._hub if isinstance(each, Connection) and each.is_present]
         customers = {id for each in present if (id := each.role.customer_id) is not None}
         agents = {id for each in present if (id := each.role.agent_id) is not None}
@@ -102,7 +109,7 @@ class Heads:
             if role.agent_id is not None:
                 charge = {head.chat_id for head in by_agent.get(role.agent_id, [])}
                 own = [by_chat[id] for id in charge | set(role.watched) if id in by_chat]
-            owed = {head.chat_id for head in own if _is_owed(head)}
+            owed = {head.chat_id for head in own if _is_owed(head, is_after_loss)}
             for chat_id in owed.union(missed_by(connection, own)):
                 connection.attend(partial(_look_again, connection, chat_id))
             role.come_again(connection)
@@ -114,9 +121,8 @@ async def _look_again(connection: Connection, chat_id: UUID) -> None:
         await connection.role.look_at(connection, chat_id)
 
 
-def _is_owed(head: Head) -> bool:
-    """A place in the queue or an answer: whether that is on its way the store does not hold."""
-    return head.status == "waiting" or head.is_unanswered
+def _is_owed(head: Head, is_after_loss: bool) -> bool:
+    return head.is_unanswered or (is_after_loss and head.status == "waiting")
 
 
 def missed_by(connection: Connection, heads: list[Head]) -> list[UUID]:

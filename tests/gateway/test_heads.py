@@ -26,10 +26,12 @@ class Store:
         return [self.row] if self.row else []
 
 
-async def looks_of(office: Office, row: tuple[Any, ...] | None) -> list[Any]:
+async def looks_of(
+    office: Office, row: tuple[Any, ...] | None, *, is_after_loss: bool = False
+) -> list[Any]:
     """The chats that are looked at again when the store says this."""
     office.told.clear()
-    await Heads(office.hub, Store(row), lambda: True).look()
+    await Heads(office.hub, Store(row), lambda: True).look(is_after_loss=is_after_loss)
     await passes(1)
     looks = [each for each in office.told if isinstance(each, conversations.Describe)]
     return [look.chat_id for look in looks]
@@ -69,11 +71,14 @@ def test_the_store_is_asked_about_all_who_are_here_at_once() -> None:
     simulated(story)
 
 
-@pytest.mark.parametrize(("status", "is_unanswered"), [("waiting", False), ("bot", True)])
-def test_a_place_is_told_again_and_an_answer_asked_for_though_nothing_seems_lost(
-    status: ChatStatusName, is_unanswered: bool
+@pytest.mark.parametrize(
+    ("status", "is_unanswered", "looks"),
+    [("waiting", False, 0), ("bot", True, 1), ("bot", False, 0)],
+)
+def test_an_answer_that_is_owed_is_always_asked_for_a_place_only_after_a_loss(
+    status: ChatStatusName, is_unanswered: bool, looks: int
 ) -> None:
-    """Their conversation may have lived elsewhere for a moment, unseen, and be asleep now."""
+    """The bot's turn may have lived elsewhere for a moment, unseen, and be lost."""
 
     async def story() -> None:
         office = Office()
@@ -81,7 +86,9 @@ def test_a_place_is_told_again_and_an_answer_asked_for_though_nothing_seems_lost
         office.publish_watched(office.of(CHAT, status))
         await passes(1)
         row = (CHAT, CUSTOMER.id, None, status, 0, is_unanswered)
-        assert await looks_of(office, row) == [CHAT]
+        assert await looks_of(office, row, is_after_loss=False) == [CHAT] * looks
+        owed = status == "waiting" or is_unanswered
+        assert await looks_of(office, row, is_after_loss=True) == [CHAT] * owed
         await peer.leave()
 
     simulated(story)
