@@ -18,10 +18,10 @@ from kefu.gateway.metrics import Metrics, Reading
 from kefu.secret import Secret
 from protocol.accounts import Permission
 
-CHECK_WITHIN_S: Final = 0.8
-"""All are looked at together. A probe usually waits for a second, and whoever is only degraded must
-have said so by then: no answer counts as unready."""
-NO_ANSWER: Final = f"No answer within {CHECK_WITHIN_S:g} s."
+VITAL_WITHIN_S: Final = 2.0
+HELPFUL_WITHIN_S: Final = 0.8
+"""A probe usually waits for a second, and whoever is only degraded must have said so by then: no
+answer counts as unready."""
 # Says what is wrong in one sentence, or nothing.
 Check = Callable[[], Awaitable[str | None]]
 
@@ -44,9 +44,10 @@ class Health:
         broken: dict[str, str] = {}
         limping: dict[str, str] = {}
         async with anyio.create_task_group() as tasks:
-            for checks, reasons in ((self._vital, broken), (self._helpful, limping)):
-                for name, check in checks.items():
-                    tasks.start_soon(_look, name, check, reasons)
+            for name, check in self._vital.items():
+                tasks.start_soon(_look, name, check, VITAL_WITHIN_S, broken)
+            for name, check in self._helpful.items():
+                tasks.start_soon(_look, name, check, HELPFUL_WITHIN_S, limping)
         status: Literal["ready", "degraded", "unready"] = "ready"
         if broken:
             status = "unready"
@@ -55,9 +56,9 @@ class Health:
         return Readiness(status, broken | limping)
 
 
-async def _look(name: str, check: Check, reasons: dict[str, str]) -> None:
-    reason = NO_ANSWER
-    with anyio.move_on_after(CHECK_WITHIN_S):
+async def _look(name: str, check: Check, within_s: float, reasons: dict[str, str]) -> None:
+    reason = f"No answer within {within_s:g} s."
+    with anyio.move_on_after(within_s):
         reason = await check() or ""
     if reason:
         reasons[name] = reason

@@ -22,8 +22,10 @@ from kefu.notifications.pulse import Pulse
 from kefu.storage.errors import StoreUnavailable
 from protocol.codes import ErrorCode
 from tests.fakes.clock import HandClock
+from tests.gateway.stage import simulated
 
 CLOCK = HandClock()
+PROBE_S = 1.0  # what Kubernetes waits for, unless it is told otherwise
 
 
 async def read(request: Request) -> Response:
@@ -146,6 +148,19 @@ async def test_all_stores_are_asked_at_once_lest_a_probe_wait_for_each_in_turn()
         return None
 
     assert (await Health(vital={"a": vital}, helpful={"b": helpful}).look()).status == "ready"
+
+
+def test_a_helpful_store_that_is_silent_is_given_up_before_a_probe_gives_up() -> None:
+    async def silent() -> str | None:
+        await anyio.sleep_forever()
+        return None
+
+    async def story() -> None:
+        with anyio.fail_after(PROBE_S):
+            seen = await Health(vital={}, helpful={"b": silent}).look()
+        assert seen.status == "degraded"
+
+    simulated(story)
 
 
 async def test_a_helpful_store_that_is_gone_only_degrades() -> None:
