@@ -170,7 +170,7 @@ async def test_whoever_falls_asleep_in_the_middle_of_a_claim_keeps_nobody_from_t
             with anyio.fail_after(HELD_UP_S):
                 assert await claims.claim([7], "b")
         finally:
-            network.is_silent = False
+            network.silent_after, network.is_silent = None, False
         await falling_asleep.wait()
         await pool.close()
 
