@@ -118,7 +118,7 @@ async def open_first_line(
         )
         options, client = bot_options(settings.bot), None
         if has_provider(options):
-            client = await stack.enter_async_context(open_client(certificates, entropy.random))
+            client = await stack.enter_async_context(open_client(certificates))
         library = Library(pool, clock, entropy)
         rota = Rota(pool, clock, trail, _named(ShiftOptions, settings.shifts))
         parts = make_bot(

@@ -132,7 +132,6 @@ class Coze:
                         for piece in reader.take(event):
                             has_spoken = True
                             yield piece
-                            events.is_hurried = False
                         if reader.is_over:
                             break
                     reader.check_end()

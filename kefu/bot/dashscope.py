@@ -95,7 +95,6 @@ class Dashscope:
                 self._check(result, _status(event, reply), reply)
                 if piece := _content(result):
                     yield piece
-                    events.is_hurried = False
                 if finish := _finish(result):
                     self._count(result)
                     break

@@ -4,14 +4,12 @@ Nothing here follows a redirect, and nothing reads an answer's body whole unless
 """
 
 import math
-from asyncio import sleep
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from random import Random
 from ssl import SSLContext
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -19,9 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import msgspec
-from msgspec import Struct
 
-from kefu.bot.pace import Pace
 from kefu.bot.ports import ProviderError, Rejected, Transient
 from kefu.bot.sse import Event, OversizedEvent, SseReader
 
@@ -68,8 +64,8 @@ class Response(Protocol):
         ...
 
 
-class Session(Protocol):
-    """As aiohttp's."""
+class Client(Protocol):
+    """What all providers share: as aiohttp's session."""
 
     def post(
         self,
@@ -82,15 +78,8 @@ class Session(Protocol):
     ) -> Awaitable[Response]: ...
 
 
-class Client(Struct, frozen=True):
-    """What all providers share."""
-
-    session: Session
-    pace: Pace
-
-
 @asynccontextmanager
-async def open_client(certificates: SSLContext, chance: Random) -> AsyncIterator[Client]:
+async def open_client(certificates: SSLContext) -> AsyncIterator[Client]:
     """For as long as the block takes. Cookies of a provider are not kept.
 
     It is aiohttp's, not httpx's over the same connections: that takes three times the CPU to ask,
@@ -103,15 +92,14 @@ async def open_client(certificates: SSLContext, chance: Random) -> AsyncIterator
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
-        yield Client(session, Pace(chance))
+        yield session
 
 
 class Reply:
     """The head of an answer, and the ways to read the rest."""
 
-    def __init__(self, response: Response, pace: Pace) -> None:
+    def __init__(self, response: Response) -> None:
         self._read = response.content.readany
-        self._pace = pace
         self.status = response.status
         self.headers = response.headers
         kind = self.headers.get("content-type", "")
@@ -122,7 +110,7 @@ class Reply:
         return self.content_type == "text/event-stream"
 
     def events(self) -> "Events":
-        return Events(self._read, self._pace)
+        return Events(self._read)
 
     async def small_body(self) -> bytes:
         """The body, or the first 64 KiB of it."""
@@ -152,14 +140,10 @@ class Reply:
 class Events:
     """The events of an answer, as they come. Raises ProviderError when the stream breaks.
 
-    No generator: what is dropped in the middle has nothing to clean up. It `is_hurried` until the
-    reader, whose first words are out, says otherwise: from then on it is read no faster than the
-    `pace`. Events without a word may come a while before those.
+    No generator: what is dropped in the middle has nothing to clean up.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[bytes]], pace: Pace) -> None:
-        self.is_hurried = True
-        self._pace = pace
+    def __init__(self, read: Callable[[], Awaitable[bytes]]) -> None:
         self._read = read
         self._reader = SseReader()
         self._ready: deque[Event] = deque()
@@ -172,8 +156,6 @@ class Events:
         while not self._ready:
             if self._is_over:
                 raise StopAsyncIteration
-            if not self.is_hurried and (pause_s := self._pace.pause_s()):
-                await sleep(pause_s)
             with Translated():
                 chunk = await self._read()
                 self._is_over = not chunk
@@ -191,7 +173,7 @@ async def posted(
     """
     content = msgspec.json.encode(body)
     with Translated():
-        response = await client.session.post(
+        response = await client.post(
             url,
             data=content,
             headers={**USUAL, **headers},
@@ -199,8 +181,7 @@ async def posted(
             allow_redirects=False,
         )
     try:
-        with client.pace.reading():
-            yield Reply(response, client.pace)
+        yield Reply(response)
     finally:
         response.release()
 
@@ -217,7 +198,6 @@ def _proxy_for(url: str) -> str | None:
 async def last_words(events: Events, note: Callable[[Event], object]) -> None:
     """What follows an answer that is whole already. Read to its end, so that the connection can be
     used again, but not waited for: a customer does, too."""
-    events.is_hurried = True
     with anyio.move_on_after(LAST_WORDS_S), suppress(Transient, Rejected):
         async for event in events:
             note(event)

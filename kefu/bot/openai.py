@@ -104,7 +104,6 @@ class Openai:
                 choice = chunk.choices[0] if chunk.choices else _Choice()
                 if choice.delta is not None and choice.delta.content:
                     yield choice.delta.content
-                    events.is_hurried = False
                 if choice.finish_reason:
                     finish = choice.finish_reason
                     break

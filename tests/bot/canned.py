@@ -2,14 +2,12 @@
 it at every byte."""
 
 from collections.abc import Callable, Mapping
-from random import Random
 
 from aiohttp import ClientPayloadError
 from anyio.lowlevel import checkpoint
 from multidict import CIMultiDict
 
 from kefu.bot.http import Client
-from kefu.bot.pace import Pace
 
 Answering = Callable[[str], "Canned"]
 """By the address that is asked."""
@@ -58,4 +56,4 @@ class Wire:
 
 
 def client_of(answering: Answering) -> Client:
-    return Client(Wire(answering), Pace(Random(0)))
+    return Wire(answering)

@@ -1,7 +1,6 @@
 """The providers' fake on a real port, and the client that talks to it."""
 
 from collections.abc import AsyncIterator
-from random import Random
 from ssl import SSLContext, create_default_context
 
 import pytest
@@ -43,7 +42,7 @@ def certificates() -> SSLContext:
 
 @pytest.fixture
 async def client(certificates: SSLContext) -> AsyncIterator[Client]:
-    async with open_client(certificates, Random(0)) as client:
+    async with open_client(certificates) as client:
         yield client
 
 

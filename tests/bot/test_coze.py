@@ -328,7 +328,7 @@ async def test_the_connection_is_used_again(coze: Coze, client: Client) -> None:
     ask = await begun(coze)
     for _ in range(3):
         await heard(coze, ask)
-    assert isinstance(client.session, ClientSession)
-    assert client.session.connector is not None
-    (kept,) = client.session.connector._conns.values()
+    assert isinstance(client, ClientSession)
+    assert client.connector is not None
+    (kept,) = client.connector._conns.values()
     assert len(kept) == 1

@@ -3,7 +3,6 @@
 import gzip
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from random import Random
 from ssl import SSLContext
 
 import aiohttp
@@ -19,7 +18,6 @@ from starlette.routing import Route
 
 from kefu.bot import http
 from kefu.bot.http import SMALL_BYTES, Client, Reply, host_of, open_client, posted
-from kefu.bot.pace import Pace
 from kefu.bot.ports import ProviderError, Rejected, Transient
 from tests.bot.canned import Canned, client_of
 from tests.fakes.upstream.behaviour import Behaviour, Upstream
@@ -59,10 +57,9 @@ async def odd() -> AsyncIterator[str]:
 
 
 async def test_the_limits_are_those_of_the_house(certificates: SSLContext) -> None:
-    async with open_client(certificates, Random(0)) as client:
-        session = client.session
-        assert isinstance(session, aiohttp.ClientSession)
-        limits, connector = session.timeout, session.connector
+    async with open_client(certificates) as client:
+        assert isinstance(client, aiohttp.ClientSession)
+        limits, connector = client.timeout, client.connector
         assert (limits.connect, limits.sock_connect, limits.sock_read) == (10, 5, 30)
         assert limits.total is None
         assert connector is not None
@@ -106,7 +103,7 @@ async def test_who_finds_no_connection_free_is_told_so_in_time(
     upstream.next("openai", Behaviour(hangs_at=1))
     url, key = f"{address}/v1/chat/completions", {"Authorization": f"Bearer {API_KEY}"}
     async with (
-        open_client(certificates, Random(0)) as client,
+        open_client(certificates) as client,
         posted(client, url, {"stream": True}, key),
     ):
         with pytest.raises(Transient, match="ConnectionTimeoutError"):
@@ -196,14 +193,12 @@ async def test_a_caller_that_is_cancelled_closes_the_stream() -> None:
 def test_when_to_come_back_is_read_in_every_way_it_is_written(
     headers: dict[str, str], expected: float | None
 ) -> None:
-    assert (
-        Reply(Canned(status=429, headers=headers), Pace(Random(0))).retry_after_s(NOW) == expected
-    )
+    assert Reply(Canned(status=429, headers=headers)).retry_after_s(NOW) == expected
 
 
 @given(st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40))
 def test_whatever_retry_after_says_is_a_time_or_nothing(text: str) -> None:
-    reply = Reply(Canned(status=429, headers={"retry-after": text}), Pace(Random(0)))
+    reply = Reply(Canned(status=429, headers={"retry-after": text}))
     seconds = reply.retry_after_s(NOW + timedelta(seconds=1))
     assert seconds is None or seconds >= 0
 

@@ -1,24 +1,22 @@
 """Whole turns with each provider over real sockets, as a customer would see them."""
 
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 
 import anyio
 import pytest
 
-from kefu.bot import http
 from kefu.bot.coze import Coze
 from kefu.bot.dashscope import Dashscope
 from kefu.bot.grounded import Grounded
-from kefu.bot.http import Client
 from kefu.bot.openai import Openai
 from kefu.bot.options import Limits
-from kefu.bot.pace import UNHURRIED
 from kefu.bot.ports import Provider
 from tests.bot.parts import RETURNS, Shelf, Stand, ask, question
 from tests.fakes.upstream import transcripts
 from tests.fakes.upstream.behaviour import PIECES, Behaviour, Call, Upstream, refused
 from tests.fakes.upstream.providers import Providers
 
+CROWD = 50
 NAMES = ("coze", "dashscope", "openai")
 CALLS: dict[str, Call] = {"coze": "chat", "dashscope": "dashscope", "openai": "openai"}
 TRANSCRIPTS = {
@@ -67,28 +65,25 @@ async def test_the_first_piece_is_there_before_the_second_is_sent(
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_in_a_crowd_the_first_words_come_at_once_and_the_others_in_larger_pieces(
-    name: str,
-    all_providers: dict[str, Provider],
-    upstream: Upstream,
-    client: Client,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_in_a_crowd_each_has_the_first_piece_before_the_second_is_sent(
+    name: str, all_providers: dict[str, Provider], upstream: Upstream
 ) -> None:
-    upstream.always(CALLS[name], Behaviour(chunk_bytes=40, tokens_per_s=100))
-    pauses: list[float] = []
-    pauses_before: list[int] = []
+    stream = TRANSCRIPTS[name](("第一", "第二"))
+    at = stream.index("第二".encode())
+    upstream.always(CALLS[name], Behaviour(transcript=stream, hangs_at=at))
+    bot, heard, all_have = Stand(all_providers[name]).bot, [], anyio.Event()
 
-    async def note(seconds: float) -> None:
-        pauses.append(seconds)
+    def say(piece: str) -> None:
+        heard.append(piece)
+        if len(heard) == CROWD:
+            all_have.set()
 
-    monkeypatch.setattr(http, "sleep", note)
-    with ExitStack() as crowd:
-        for _ in range(2 * UNHURRIED):
-            crowd.enter_context(client.pace.reading())
-        bot = Stand(all_providers[name]).bot
-        await bot.answer(question(), lambda _piece: pauses_before.append(len(pauses)))
-    assert pauses_before[0] == 0
-    assert pauses_before[-1] > 0
+    async with anyio.create_task_group() as tasks:
+        for _ in range(CROWD):
+            tasks.start_soon(bot.answer, question(), say)
+        await all_have.wait()
+        tasks.cancel_scope.cancel()
+    assert heard == ["第一"] * CROWD
 
 
 @pytest.mark.parametrize("name", NAMES)
