@@ -13,6 +13,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from actors import ActorError, Ref, Request
 from kefu.conversations.messages import Describe, Refusal
 from kefu.delivery import Origin
@@ -225,8 +227,8 @@ class Connection:
         if isinstance(frame, NewMessage | MessageAck):
             self._deliver_counted(outgoing, frame)
         elif isinstance(frame, ChatStatus):
-            if not self._ended.is_late(frame):
-                self._deliver_status(self.role.decorate(frame), outgoing)
+            if (status := self._ended.true(frame)) is not None:
+                self._deliver_status(self.role.decorate(status), outgoing)
         elif makes_sense(frame, self.views) and self.role.hears(frame):
             self.put(outgoing)
 
@@ -252,8 +254,12 @@ class Connection:
                 if state.chat_id in self.awaited:
                     view.hold()
             return
-        if view.is_leaving and is_ours and not frame.reply_to and state.last_seq < view.known:
-            return  # said before the chat left, by another instance, and late
+        if view.is_leaving and is_ours and state.last_seq < view.known:
+            # said before the chat left, by another instance, and late
+            if frame.reply_to is None:
+                return
+            state = replace(state, last_seq=view.known)
+            outgoing = Outgoing(replace(frame, payload=state))
         if view.is_leaving:
             admission = view.admit_status_after_leaving(state.last_seq, outgoing, is_return=is_ours)
         else:

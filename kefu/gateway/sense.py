@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from kefu.gateway.chat_view import ChatView
 from kefu.gateway.outbox import Outgoing
 from protocol.server import (
     AiDelta,
+    ChatState,
     ChatStatus,
     NoteAdded,
     Read,
@@ -24,21 +27,25 @@ ENDED_KEPT: Final = 256
 
 
 class Ended:
-    """Chats that a client was told have ended. That is for ever: an instance that stood still and
-    goes on may say what was before."""
+    """How chats stood at their ends, which a client was told. An end is for ever: an instance that
+    stood still and goes on may say what was before."""
 
     def __init__(self) -> None:
-        self._chats: OrderedDict[UUID, None] = OrderedDict()
+        self._chats: OrderedDict[UUID, ChatState] = OrderedDict()
 
-    def is_late(self, frame: ChatStatus) -> bool:
-        """Whether the status, which nobody asked for, was made before an end the client knows."""
+    def true(self, frame: ChatStatus) -> ChatStatus | None:
+        """The status as it may be told. One that was made before an end the client knows may not:
+        whoever asked for it is told of that end instead, and nobody else of anything."""
         state = frame.payload
         if state.status == "ended":
-            self._chats[state.chat_id] = None
+            self._chats[state.chat_id] = state
             if len(self._chats) > ENDED_KEPT:
                 self._chats.popitem(last=False)
-            return False
-        return state.chat_id in self._chats and frame.reply_to is None
+            return frame
+        end = self._chats.get(state.chat_id)
+        if end is None:
+            return frame
+        return None if frame.reply_to is None else replace(frame, payload=end)
 
 
 def makes_sense(frame: ToWorkbench, views: Mapping[UUID, ChatView[Outgoing]]) -> bool:
