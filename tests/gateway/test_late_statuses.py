@@ -4,7 +4,24 @@ import pytest
 from msgspec.structs import replace
 
 from kefu.gateway.customer_role import CustomerRole
+from protocol.server import ChatStatus
+from tests.fakes.asgi_peer import AsgiPeer
 from tests.gateway.stage import CHAT, Stage, passes, simulated
+
+
+async def passed_on(stage: Stage) -> tuple[AsgiPeer, ChatStatus]:
+    """A client whose chat is spoken in and leaves it while older messages are being sent, and how
+    the chat stood before that."""
+    for _ in range(3):
+        stage.chats.speak()
+    peer = await stage.connected()
+    early = stage.status()
+    stage.chats.delay_s = 1.0
+    peer.say("resume", {"chat_id": str(CHAT), "last_seq": 1})
+    await passes(0.5)
+    stage.publish(stage.chats.speak())
+    stage.publish(stage.status("waiting"))
+    return peer, early
 
 
 def test_what_was_said_before_a_chat_left_and_comes_late_brings_it_not_back(
@@ -15,15 +32,7 @@ def test_what_was_said_before_a_chat_left_and_comes_late_brings_it_not_back(
 
     async def story() -> None:
         stage = Stage()
-        for _ in range(3):
-            stage.chats.speak()
-        peer = await stage.connected()
-        early = stage.status()
-        stage.chats.delay_s = 1.0
-        peer.say("resume", {"chat_id": str(CHAT), "last_seq": 1})
-        await passes(0.5)
-        stage.publish(stage.chats.speak())
-        stage.publish(stage.status("waiting"))
+        peer, early = await passed_on(stage)
         stage.publish(early)
         await passes(2)
         said = [frame["payload"] for frame in peer.heard("chat_status")]
@@ -83,15 +92,7 @@ def test_a_late_answer_that_brings_a_chat_back_goes_on_behind_what_the_client_ha
 
     async def story() -> None:
         stage = Stage()
-        for _ in range(3):
-            stage.chats.speak()
-        peer = await stage.connected()
-        early = stage.status()
-        stage.chats.delay_s = 1.0
-        peer.say("resume", {"chat_id": str(CHAT), "last_seq": 1})
-        await passes(0.5)
-        stage.publish(stage.chats.speak())
-        stage.publish(stage.status("waiting"))
+        peer, early = await passed_on(stage)
         stage.publish(replace(early, reply_to="7"))
         stage.publish(stage.chats.speak())
         await passes(2)
