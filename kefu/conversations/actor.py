@@ -148,7 +148,7 @@ class ConversationActor(Actor[ConversationMessage]):
         self._is_loaded = True
         self._chat = turn.chat
         self._reads = self._reads.moved_to(turn.chat)
-        self._decider.note_asked(turn)
+        self._decider.note(turn)
         for sender_id, key, known in turn.new_keys:
             self._decider.keys.remember(sender_id, key, known)
         return outcomes

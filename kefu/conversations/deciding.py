@@ -20,6 +20,7 @@ from kefu.conversations.parties import Party
 from kefu.conversations.ports import World
 from kefu.conversations.refusals import BOT_IS_SILENT, ENDED, NOT_FOUND
 from kefu.conversations.turn import Step, Turn
+from kefu.storage.rows import CustomerRow
 from protocol.codes import ErrorCode
 
 DIFFERENT: Final = Refusal(
@@ -38,7 +39,8 @@ class Decider:
         self._world = world
         self._calling = Calling(world)
         self._pace = Pace(world.turns_per_minute, world.turns_per_minute_vip)
-        self._is_signed = False
+        self._noted: CustomerRow | None = None
+        """What this life of the conversation has written of its customer."""
         self.keys = KeyWindow()
         self._refused = RefusedKeys()
 
@@ -77,7 +79,7 @@ class Decider:
     async def _decide(self, turn: Turn, step: Step, message: ConversationMessage) -> Refusal | None:
         match message:
             case messages.StartChat():
-                return await self._start(step, message)
+                return self._start(turn, step, message)
             case messages.SendMessage():
                 return await self._speak(turn, step, message)
             case messages.EndChat() | messages.RateChat():
@@ -176,23 +178,25 @@ class Decider:
 
     # --- opening and speaking ---------------------------------------------------------------------
 
-    async def _start(self, step: Step, message: messages.StartChat) -> Refusal | None:
+    def _start(self, turn: Turn, step: Step, message: messages.StartChat) -> Refusal | None:
         if step.chat is None or not step.chat.is_open:
-            return await self._open(step, message.customer, message)
-        await self._note_signed(step.chat, message.customer)
+            return self._open(turn, step, message.customer, message)
+        self._note_signed(turn, step.chat, message.customer)
         if message.wants_human:
             by = Party("customer", message.customer.id, message.customer.name)
             return self._calling.asked(step, by, None)
         return None
 
-    async def _open(
+    def _open(
         self,
+        turn: Turn,
         step: Step,
         customer: messages.Customer,
         start: messages.StartChat | None = None,
     ) -> Refusal | None:
         """Whoever wants a human after hours begins with the bot, where there is one."""
-        is_vip = await self._world.chats.save_customer(customer)
+        noted = turn.note(customer).over(self._noted)
+        is_vip = noted.is_vip or (step.chat is not None and step.chat.customer.is_vip)
         is_bot_ready = self._world.bot() is not None
         wants_human = start.wants_human if start else not is_bot_ready
         is_in_vain = wants_human and is_bot_ready and not self._calling.is_on_duty()
@@ -223,7 +227,7 @@ class Decider:
         if refusal is not None:
             return refusal
         if step.chat is not None and message.customer is not None:
-            await self._note_signed(step.chat, message.customer)
+            self._note_signed(turn, step.chat, message.customer)
         is_bot_ready = self._world.bot() is not None
         asks_bot = _asks_bot(step.chat, message) and is_bot_ready
         if asks_bot and step.chat is not None:
@@ -248,11 +252,12 @@ class Decider:
             turn.asked_at.append(self._world.clock.monotonic())
         return refusal
 
-    async def _note_signed(self, chat: Chat, customer: messages.Customer) -> None:
+    def _note_signed(self, turn: Turn, chat: Chat, customer: messages.Customer) -> None:
         """The chat was opened under their name without a token: from now on it is theirs alone."""
-        if customer.is_signed and not (chat.customer.is_signed or self._is_signed):
-            await self._world.chats.save_customer(customer)
-            self._is_signed = True
+        noted = turn.customer or self._noted
+        is_known = chat.customer.is_signed or (noted is not None and noted.is_signed)
+        if customer.is_signed and not is_known:
+            turn.note(customer)
 
     async def _find_room(
         self, turn: Turn, step: Step, message: messages.SendMessage
@@ -261,7 +266,7 @@ class Decider:
         if message.chat_id is not None:
             refusal = await self._wrong_chat(turn, message.chat_id)
         elif message.customer is not None and (step.chat is None or not step.chat.is_open):
-            return await self._open(step, message.customer)
+            return self._open(turn, step, message.customer)
         else:
             refusal = None
         if refusal is None and message.only_to_bot and step.chat is not None:
@@ -269,9 +274,11 @@ class Decider:
             return BOT_IS_SILENT if is_humans else None
         return refusal
 
-    def note_asked(self, turn: Turn) -> None:
+    def note(self, turn: Turn) -> None:
         """The turn is durable: what it asked of the bot counts against the customer's pace."""
         self._pace.note(turn.asked_at)
+        if turn.customer is not None:
+            self._noted = turn.customer.over(self._noted)
 
     def note_refused(self, message: messages.SendMessage, refusal: Refusal) -> None:
         """It is told so: the same send, coming once more, is refused as well."""

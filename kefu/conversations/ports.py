@@ -13,7 +13,7 @@ from kefu.clock import Clock
 from kefu.conversations.chat import Chat
 from kefu.conversations.escalation import Rules
 from kefu.conversations.keys import Known
-from kefu.conversations.parties import BOT, Customer, Party
+from kefu.conversations.parties import BOT, Party
 from kefu.delivery import Publisher
 from kefu.entropy import Entropy
 from kefu.shifts.messages import Duty
@@ -61,12 +61,6 @@ class Chats(Protocol):
 
     async def sent(self, chat_id: UUID, sender_id: UUID, key: str) -> Known | None:
         """The message this sender put into the chat under that client_message_id."""
-        ...
-
-    async def save_customer(self, customer: Customer) -> bool:
-        """Keep the profile; True when the customer is a VIP by token or by stored profile.
-
-        Durable with the next commit; of a customer who is signed, on return."""
         ...
 
     async def messages(self, chat_id: UUID, *, after: int, until: int, limit: int) -> list[Message]:

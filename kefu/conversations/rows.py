@@ -22,9 +22,23 @@ from kefu.conversations.events import (
     Spoken,
     Whispered,
 )
-from kefu.conversations.parties import SYSTEM
+from kefu.conversations.parties import SYSTEM, Customer
 from kefu.instants import instant
-from kefu.storage.rows import ChatRow, EventRow, MessageRow
+from kefu.storage.rows import ChatRow, CustomerRow, EventRow, MessageRow
+
+
+def customer_row(customer: Customer) -> CustomerRow:
+    return CustomerRow(
+        id=customer.id,
+        sub=customer.sub,
+        is_guest=customer.is_guest,
+        name=customer.name,
+        email=customer.email,
+        phone=customer.phone,
+        locale=customer.locale,
+        is_vip=customer.is_vip,
+        is_signed=customer.is_signed,
+    )
 
 
 def chat_row(chat: Chat, customer_read_seq: int, agent_read_seq: int) -> ChatRow:

@@ -72,20 +72,6 @@ SELECT * FROM chat_messages WHERE chat_id = $1 AND sender_id = $2 AND client_mes
 MESSAGES_BETWEEN: Final = """
 SELECT * FROM chat_messages WHERE chat_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
 """
-SAVE_CUSTOMER: Final = """
-INSERT INTO customers (id, sub, is_guest, name, email, phone, locale, is_vip, is_signed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (id) DO UPDATE SET
-    name = coalesce(excluded.name, customers.name),
-    email = coalesce(excluded.email, customers.email),
-    phone = coalesce(excluded.phone, customers.phone),
-    locale = coalesce(excluded.locale, customers.locale),
-    is_vip = excluded.is_vip OR customers.is_vip,
-    is_signed = excluded.is_signed OR customers.is_signed
-RETURNING is_vip
-"""
-# Durable with whatever is committed next: in time for all that stands on it, and nobody waits.
-SAVE_SOON: Final = SAVE_CUSTOMER + ", set_config('synchronous_commit', 'off', true)"
 
 
 class PostgresChats:
@@ -109,10 +95,6 @@ class PostgresChats:
     async def sent(self, chat_id: UUID, sender_id: UUID, key: str) -> Known | None:
         async with connected(self._pool) as connection:
             return await find_sent(connection, chat_id, sender_id, key)
-
-    async def save_customer(self, customer: Customer) -> bool:
-        async with connected(self._pool) as connection:
-            return await save_customer(connection, customer)
 
     async def heads(
         self, customer_ids: Iterable[UUID], agent_ids: Iterable[UUID], chat_ids: Iterable[UUID]
@@ -203,23 +185,6 @@ async def load_messages(
     """The public messages with after < seq <= until, in order."""
     records = await connection.fetch(MESSAGES_BETWEEN, chat_id, after, until, limit)
     return [_message(record) for record in records]
-
-
-async def save_customer(connection: Connection, customer: Customer) -> bool:
-    """Keep what the token said; whether the customer is a VIP by token or by stored profile."""
-    is_vip: bool = await connection.fetchval(
-        SAVE_CUSTOMER if customer.is_signed else SAVE_SOON,
-        customer.id,
-        customer.sub,
-        customer.is_guest,
-        customer.name,
-        customer.email,
-        customer.phone,
-        customer.locale,
-        customer.is_vip,
-        customer.is_signed,
-    )
-    return is_vip
 
 
 def _seconds(record: Any, column: str) -> float | None:

@@ -11,10 +11,11 @@ from kefu.conversations.commands import Command, Refusal
 from kefu.conversations.events import Event, Spoken
 from kefu.conversations.frames import message_of
 from kefu.conversations.keys import KeyWindow, Known, fingerprint
+from kefu.conversations.parties import Customer
 from kefu.conversations.reads import ReadMarks
-from kefu.conversations.rows import chat_row, rows_of
+from kefu.conversations.rows import chat_row, customer_row, rows_of
 from kefu.conversations.state import decide, evolve
-from kefu.storage.rows import Entry, EventRow, MessageRow
+from kefu.storage.rows import CustomerRow, Entry, EventRow, MessageRow
 from protocol.server import Message
 
 
@@ -56,6 +57,8 @@ class Turn:
         self.new_keys: list[tuple[UUID, str, Known]] = []
         self.asked_at: list[float] = []
         """When the bot was asked; see pace.py."""
+        self.customer: CustomerRow | None = None
+        """What is to be kept of the customer, whatever becomes of the steps."""
         self._spoken: list[Spoken] = []
         self._messages: list[MessageRow] = []
         self._events: list[EventRow] = []
@@ -89,6 +92,11 @@ class Turn:
         chat_id = self.chat.chat_id if self.chat is not None else None
         return tuple(message_of(event) for event in self._spoken if event.chat_id == chat_id)
 
+    def note(self, customer: Customer) -> CustomerRow:
+        """Have it written, with what was noted before."""
+        self.customer = customer_row(customer).over(self.customer)
+        return self.customer
+
     def find_chat(self, chat_id: UUID) -> Chat | None:
         """A chat this turn has changed, as it would be."""
         return self._chats.get(chat_id)
@@ -104,7 +112,7 @@ class Turn:
 
     def entry(self, slot: int, epoch: int, reads: ReadMarks) -> Entry | None:
         """What must be durable before anything is said; None when nothing is."""
-        if not (self._messages or self._events):
+        if not (self._messages or self._events or self.customer):
             return None
         changed = {event.chat_id for event in self._events}
         chats = tuple(
@@ -112,8 +120,15 @@ class Turn:
             for chat_id, chat in self._chats.items()
             if chat_id in changed
         )
-        guards = tuple(self._guards)
-        return Entry(slot, epoch, chats, tuple(self._messages), tuple(self._events), guards)
+        return Entry(
+            slot,
+            epoch,
+            chats,
+            tuple(self._messages),
+            tuple(self._events),
+            tuple(self._guards),
+            self.customer,
+        )
 
 
 def known_of(event: Spoken) -> Known:

@@ -13,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -20,7 +21,7 @@ import msgspec
 from kefu.storage.database import translated
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal_sql import FIND_EVENTS, FIND_MESSAGES, WRITE
-from kefu.storage.rows import ChatRow, Entry, EventRow, MessageRow
+from kefu.storage.rows import ChatRow, CustomerRow, Entry, EventRow, MessageRow
 
 BATCH_ROWS: Final = 512
 QUEUE_ENTRIES: Final = 8192
@@ -274,10 +275,22 @@ async def _write(
         *_columns(list(chats.values()), ChatRow),
         *_columns(messages, MessageRow),
         *_columns(events, EventRow),
+        *_columns(_customers(current), CustomerRow),
         any(entry.guards for entry in entries),
         timeout=timeout_s,
     )
     return {(record["slot"], claims[record["slot"]]) for record in held}
+
+
+def _customers(entries: Iterable[Entry]) -> list[tuple[int, CustomerRow]]:
+    """Every customer once, with their slot."""
+    found: dict[UUID, tuple[int, CustomerRow]] = {}
+    for entry in entries:
+        row = entry.customer
+        if row is not None:
+            _slot, older = found.get(row.id, (entry.slot, None))
+            found[row.id] = (entry.slot, row.over(older))
+    return list(found.values())
 
 
 def _columns(rows: Sequence[tuple[int, Any]], kind: type[Any]) -> list[list[Any]]:
@@ -291,7 +304,8 @@ def _columns(rows: Sequence[tuple[int, Any]], kind: type[Any]) -> list[list[Any]
 async def _find_written(
     connection: Connection, entries: Sequence[Entry], timeout_s: float
 ) -> list[bool]:
-    """An entry is there whole or not at all, so one row tells; a lone chat row is written again."""
+    """An entry is there whole or not at all, so one row tells; a row of a chat
+    or a customer alone is written again."""
     messages = [entry.messages[0] for entry in entries if entry.messages]
     events = [entry.events[0] for entry in entries if entry.events]
     found_messages = await connection.fetch(

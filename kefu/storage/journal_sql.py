@@ -2,7 +2,7 @@
 
 WRITE is one statement and so one transaction: it locks the claimed slots whose epoch is right
 against a new owner (FOR SHARE), and every insert joins those, so that a stale owner's rows are left
-out. It returns the claims that hold; with $51 they must all hold, or nothing is written. A claim
+out. It returns the claims that hold; with $61 they must all hold, or nothing is written. A claim
 (cluster/store.py) waits for writes in flight and is made before the new owner reads a chat's head:
 the other order lets an old write slip in behind the read.
 """
@@ -20,7 +20,7 @@ WITH found AS MATERIALIZED (
 ),
 held AS MATERIALIZED (
     SELECT slot, epoch FROM found
-    WHERE NOT $51::bool OR (SELECT count(*) FROM found) = cardinality($1::int[])
+    WHERE NOT $61::bool OR (SELECT count(*) FROM found) = cardinality($1::int[])
 ),
 chat AS (
     INSERT INTO chats (
@@ -96,6 +96,22 @@ event AS (
         created_at
     )
     JOIN held USING (slot)
+),
+customer AS (
+    INSERT INTO customers (id, sub, is_guest, name, email, phone, locale, is_vip, is_signed)
+    SELECT r.id, r.sub, r.is_guest, r.name, r.email, r.phone, r.locale, r.is_vip, r.is_signed
+    FROM unnest(
+        $51::int[], $52::uuid[], $53::text[], $54::bool[], $55::text[], $56::text[], $57::text[],
+        $58::text[], $59::bool[], $60::bool[]
+    ) AS r (slot, id, sub, is_guest, name, email, phone, locale, is_vip, is_signed)
+    JOIN held USING (slot)
+    ON CONFLICT (id) DO UPDATE SET
+        name = coalesce(excluded.name, customers.name),
+        email = coalesce(excluded.email, customers.email),
+        phone = coalesce(excluded.phone, customers.phone),
+        locale = coalesce(excluded.locale, customers.locale),
+        is_vip = excluded.is_vip OR customers.is_vip,
+        is_signed = excluded.is_signed OR customers.is_signed
 )
 SELECT slot FROM found
 """

@@ -6,6 +6,37 @@ from uuid import UUID
 from msgspec import Struct
 
 
+class CustomerRow(Struct, frozen=True):
+    """Who a chat is with, as their token says now."""
+
+    id: UUID
+    sub: str
+    is_guest: bool
+    name: str | None
+    email: str | None
+    phone: str | None
+    locale: str | None
+    is_vip: bool
+    is_signed: bool
+
+    def over(self, older: "CustomerRow | None") -> "CustomerRow":
+        """What is known of the same customer after both, as the journal's statement has it: what is
+        not said any more stays, and so do a VIP and whoever the shop has signed for."""
+        if older is None:
+            return self
+        return CustomerRow(
+            self.id,
+            self.sub,
+            self.is_guest,
+            name=older.name if self.name is None else self.name,
+            email=older.email if self.email is None else self.email,
+            phone=older.phone if self.phone is None else self.phone,
+            locale=older.locale if self.locale is None else self.locale,
+            is_vip=self.is_vip or older.is_vip,
+            is_signed=self.is_signed or older.is_signed,
+        )
+
+
 class ChatRow(Struct, frozen=True):
     """The chat as it is after the entry; an older row of the same chat is replaced."""
 
@@ -75,6 +106,7 @@ class Entry(Struct, frozen=True):
     messages: tuple[MessageRow, ...] = ()
     events: tuple[EventRow, ...] = ()
     guards: tuple[tuple[int, int], ...] = ()
+    customer: CustomerRow | None = None
 
     @property
     def claims(self) -> tuple[tuple[int, int], ...]:
@@ -83,4 +115,5 @@ class Entry(Struct, frozen=True):
 
     @property
     def row_count(self) -> int:
-        return len(self.chats) + len(self.messages) + len(self.events)
+        customers = 0 if self.customer is None else 1
+        return customers + len(self.chats) + len(self.messages) + len(self.events)

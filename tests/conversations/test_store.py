@@ -14,15 +14,15 @@ from kefu.cluster.store import claim
 from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Command
 from kefu.conversations.keys import Known, fingerprint
+from kefu.conversations.parties import Customer
 from kefu.conversations.reads import ReadMarks
-from kefu.conversations.store import PostgresChats, save_customer
+from kefu.conversations.store import PostgresChats
 from kefu.conversations.turn import Step, Turn
 from kefu.storage.database import DatabasePool
 from kefu.storage.journal import Journal
 from tests.conversations import cast
 
 TEAM = UUID(int=51)
-WAITS = "SELECT current_setting('synchronous_commit')"
 
 
 class Writer:
@@ -32,8 +32,11 @@ class Writer:
         self._journal = journal
         self._epochs = epochs
 
-    async def write(self, chat: Chat | None, *commands: Command) -> Chat:
+    async def write(
+        self, chat: Chat | None, *commands: Command, customer: Customer = cast.CUSTOMER
+    ) -> Chat:
         turn = Turn(chat)
+        turn.note(customer)
         step = Step(chat)
         for command in commands:
             assert step.apply(command) is None
@@ -48,9 +51,7 @@ class Writer:
 
 @pytest.fixture
 async def chats(pool: DatabasePool) -> PostgresChats:
-    chats = PostgresChats(pool)
-    await chats.save_customer(cast.CUSTOMER)
-    return chats
+    return PostgresChats(pool)
 
 
 @pytest.fixture
@@ -179,23 +180,19 @@ async def test_agents_chats_and_their_owners_are_found(
     assert await chats.active(cast.KE.id) == {}
 
 
-async def test_a_customer_once_known_as_vip_stays_one_and_keeps_their_name(
-    chats: PostgresChats,
+async def test_a_customer_once_known_as_vip_stays_one_and_keeps_what_is_not_said_again(
+    chats: PostgresChats, writer: Writer
 ) -> None:
-    assert not await chats.save_customer(cast.CUSTOMER)
-    assert await chats.save_customer(cast.CUSTOMER.as_vip(True))
-    assert await chats.save_customer(replace(cast.CUSTOMER, name=None))
-
-
-@pytest.mark.parametrize(("is_signed", "expected"), [(True, "on"), (False, "off")])
-async def test_nobody_waits_for_a_customers_row_but_for_what_a_signature_says(
-    pool: DatabasePool, is_signed: bool, expected: str
-) -> None:
-    async with pool.acquire() as connection:
-        async with connection.transaction():
-            await save_customer(connection, replace(cast.CUSTOMER, is_signed=is_signed))
-            assert await connection.fetchval(WAITS) == expected
-        assert await connection.fetchval(WAITS) == "on", "for the next who has the connection"
+    known = replace(cast.CUSTOMER, name="小林", email="lin@shop.example", phone="1", locale="zh-CN")
+    chat = await writer.write(None, cast.opening(), customer=known)
+    for customer in (
+        replace(known, is_vip=True, is_signed=True),
+        replace(cast.CUSTOMER, name=None, phone="2"),
+    ):
+        chat = await writer.write(chat, cast.say(cast.OWNER), customer=customer)
+    stored = await chats.latest(cast.CUSTOMER.id)
+    assert stored is not None
+    assert stored.chat.customer == replace(known, phone="2", is_vip=True, is_signed=True)
 
 
 async def test_heads_are_of_open_chats_alone(chats: PostgresChats, writer: Writer) -> None:

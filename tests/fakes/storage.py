@@ -18,11 +18,12 @@ from kefu.conversations.chat import Chat
 from kefu.conversations.keys import WINDOW, Known, fingerprint
 from kefu.conversations.parties import AgentSeat, Customer
 from kefu.conversations.ports import StoredChat
+from kefu.conversations.rows import customer_row
 from kefu.conversations.store import PHASE
 from kefu.dispatch.messages import Waiting
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal import Collided
-from kefu.storage.rows import ChatRow, Entry, EventRow, MessageRow
+from kefu.storage.rows import ChatRow, CustomerRow, Entry, EventRow, MessageRow
 from protocol.agent import AgentStatusName
 from protocol.server import Message
 
@@ -69,6 +70,8 @@ class Storage:
     def _write(self, entry: Entry) -> None:
         if self._collides(entry):
             raise Collided
+        if entry.customer is not None:
+            self._keep_customer(entry.customer)
         for row in entry.chats:
             old = self.chats.get(row.id)
             if old is None or old.log_head <= row.log_head:
@@ -79,6 +82,11 @@ class Storage:
         for event in entry.events:
             self._happened[event.chat_id].append(event)
         self.entries.append(entry)
+
+    def _keep_customer(self, row: CustomerRow) -> None:
+        old = self.customers.get(row.id)
+        row = row.over(customer_row(old) if old else None)
+        self.customers[row.id] = Customer(**structs.asdict(row))
 
     def put(self, row: MessageRow) -> None:
         """Have a message there that somebody else wrote."""
@@ -139,11 +147,6 @@ class Storage:
             if (row.sender_id, row.client_message_id) == (sender_id, key):
                 return _known(row)
         return None
-
-    async def save_customer(self, customer: Customer) -> bool:
-        self.answer()
-        self.customers[customer.id] = customer
-        return customer.is_vip
 
     async def messages(self, chat_id: UUID, *, after: int, until: int, limit: int) -> list[Message]:
         self.answer()

@@ -136,18 +136,6 @@ def _between(tables: Tables, args: Sequence[Any]) -> list[Row]:
     return [Row(message) for message in found[:limit]]
 
 
-def _save_customer(tables: Tables, args: Sequence[Any]) -> list[Row]:
-    names = ("id", "sub", "is_guest", "name", "email", "phone", "locale", "is_vip", "is_signed")
-    new = dict(zip(names, args, strict=True))
-    old = tables.customers.get(new["id"])
-    if old is not None:
-        for name in ("name", "email", "phone", "locale"):
-            new[name] = old[name] if new[name] is None else new[name]
-        new["is_vip"] = new["is_vip"] or old["is_vip"]
-    tables.customers[new["id"]] = new
-    return [Row({"is_vip": new["is_vip"]})]
-
-
 def _find_agent(tables: Tables, args: Sequence[Any]) -> list[Row]:
     agent = tables.agents.get(args[0])
     return [] if agent is None else [Row(agent)]
@@ -179,8 +167,6 @@ STATEMENTS: dict[str, Statement] = {
     conversations.RECENT_KEYS: _recent_keys,
     conversations.SENT_UNDER_KEY: _sent,
     conversations.MESSAGES_BETWEEN: _between,
-    conversations.SAVE_CUSTOMER: _save_customer,
-    conversations.SAVE_SOON: _save_customer,
     agents.FIND_AGENT: _find_agent,
     agents.SAVE_STATUS: _save_status,
 }

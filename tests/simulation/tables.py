@@ -4,7 +4,7 @@ A statement is one function here and takes effect at one moment, whole or not at
 its SQL: what the SQL promises beyond this (locks, read consistency) one moment gives for free.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -12,13 +12,16 @@ from uuid import UUID
 import asyncpg
 
 from kefu.cluster.placement import SLOT_COUNT
-from kefu.storage.rows import ChatRow, EventRow, MessageRow
+from kefu.storage.rows import ChatRow, CustomerRow, EventRow, MessageRow
 
 CHAT_COLUMNS = ("slot", *ChatRow.__struct_fields__)
 MESSAGE_COLUMNS = ("slot", *MessageRow.__struct_fields__)
 EVENT_COLUMNS = ("slot", *EventRow.__struct_fields__)
+CUSTOMER_COLUMNS = ("slot", *CustomerRow.__struct_fields__)
+ALL_COLUMNS = (CHAT_COLUMNS, MESSAGE_COLUMNS, EVENT_COLUMNS, CUSTOMER_COLUMNS)
 # What an upsert leaves as the first insert made it.
 _LASTING = {"id", "customer_id", "slot", "began_with_bot", "topic", "order_id", "started_at"}
+_KEPT_WHERE_UNSAID = ("name", "email", "phone", "locale")
 _MARKS = ("customer_read_seq", "agent_read_seq")
 _NEVER = datetime.max.replace(tzinfo=UTC)
 Columns = dict[str, Any]
@@ -78,12 +81,9 @@ class Tables:
             if self.epochs[slot] == epoch or not self.has_fence
         ]
         held = [] if is_all_or_nothing and len(found) < len(wanted) else found
-        widths = (len(CHAT_COLUMNS), len(MESSAGE_COLUMNS), len(EVENT_COLUMNS))
         parts, start = [], 2
-        for width, names in zip(
-            widths, (CHAT_COLUMNS, MESSAGE_COLUMNS, EVENT_COLUMNS), strict=True
-        ):
-            rows = zip(*args[start : start + width], strict=True)
+        for names in ALL_COLUMNS:
+            rows = zip(*args[start : start + len(names)], strict=True)
             parts.append(
                 [
                     {**dict(zip(names, row, strict=True)), "epoch": wanted[row[0]]}
@@ -91,13 +91,16 @@ class Tables:
                     if row[0] in held
                 ]
             )
-            start += width
+            start += len(names)
         assert start == len(args), "the journal writes other columns than rows.py names"
-        chats, messages, events = parts
+        chats, messages, events, customers = parts
         self._check_counted(messages, self.messages, "seq")
         self._check_counted(events, self.events, "log_id")
         self._check_sent(messages)
-        merged, open_chats = self._merge_chats(chats)
+        known = self.customers.keys() | {row["id"] for row in customers}
+        merged, open_chats = self._merge_chats(chats, known)
+        for row in customers:
+            self._put_customer(row)
         self._put(merged, open_chats, messages, events)
         self.on_commit(list(merged.values()), messages, events)
         return [Row({"slot": slot}) for slot in found]
@@ -116,7 +119,9 @@ class Tables:
         if is_taken and self.has_key_index:
             raise asyncpg.UniqueViolationError("this message was sent before")
 
-    def _merge_chats(self, rows: list[Columns]) -> tuple[dict[UUID, Columns], dict[UUID, Any]]:
+    def _merge_chats(
+        self, rows: list[Columns], customers: Set[UUID]
+    ) -> tuple[dict[UUID, Columns], dict[UUID, Any]]:
         merged: dict[UUID, Columns] = {}
         open_chats: dict[UUID, UUID | None] = {}
         for row in sorted(rows, key=lambda row: row["ended_at"] or _NEVER):
@@ -125,7 +130,7 @@ class Tables:
                 continue
             new = row if old is None else _updated(old, row)
             customer_id = new["customer_id"]
-            if customer_id not in self.customers:
+            if customer_id not in customers:
                 raise asyncpg.ForeignKeyViolationError("a chat of an unknown customer")
             open_now = open_chats.get(customer_id, self.open_chat_of.get(customer_id))
             if new["status"] != "ended":
@@ -136,6 +141,15 @@ class Tables:
                 open_chats[customer_id] = None
             merged[new["id"]] = new
         return merged, open_chats
+
+    def _put_customer(self, row: Columns) -> None:
+        new = {name: row[name] for name in CustomerRow.__struct_fields__}
+        old = self.customers.get(new["id"])
+        if old is not None:
+            new |= {name: old[name] for name in _KEPT_WHERE_UNSAID if new[name] is None}
+            new |= {name: new[name] or old[name] for name in ("is_vip", "is_signed")}
+            new |= {name: old[name] for name in ("sub", "is_guest")}
+        self.customers[new["id"]] = new
 
     def _put(
         self,

@@ -16,7 +16,7 @@ from kefu.cluster.store import CLAIM, PostgresClaims
 from kefu.storage.database import DatabasePool
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal import QUEUE_ENTRIES, Journal, JournalFull, Unwritable
-from kefu.storage.rows import Entry
+from kefu.storage.rows import CustomerRow, Entry
 from tests.storage.entries import (
     Chat,
     in_the_way_of,
@@ -112,6 +112,39 @@ async def test_a_row_that_comes_late_does_not_undo_a_newer_one(
     await journal.append(Entry(7, 1, (chat.row(4, "bot"),)))
 
     assert await store.fetchval("SELECT status FROM chats WHERE id = $1", chat.id) == "ended"
+
+
+async def test_what_entries_of_one_commit_know_of_a_customer_stands_together(
+    journal: Journal, store: DatabasePool
+) -> None:
+    new = uuid4()
+    row = CustomerRow(new, "new", False, "小林", None, None, None, is_vip=False, is_signed=True)
+    first = replace(Chat().entry(1), customer=row)
+    second = replace(
+        Chat().entry(1), customer=replace(row, name=None, phone="1", is_vip=True, is_signed=False)
+    )
+
+    assert await outcomes(journal, first, second) == ["written", "written"]
+    kept = await store.fetchrow("SELECT * FROM customers WHERE id = $1", new)
+    assert kept is not None
+    assert (kept["name"], kept["phone"], kept["is_vip"], kept["is_signed"]) == (
+        "小林",
+        "1",
+        True,
+        True,
+    )
+
+
+async def test_a_customer_alone_is_an_entry_and_a_stale_owner_writes_none(
+    journal: Journal, store: DatabasePool
+) -> None:
+    row = CustomerRow(uuid4(), "new", False, None, None, None, None, is_vip=False, is_signed=True)
+
+    assert await outcome(journal, Entry(7, 0, customer=row)) == "Fenced"
+    assert await store.fetchval("SELECT count(*) FROM customers") == 1
+    assert await outcome(journal, Entry(7, 1, customer=row)) == "written"
+    assert await outcome(journal, Entry(7, 1, customer=row)) == "written"
+    assert await store.fetchval("SELECT count(*) FROM customers") == 2
 
 
 # --- who may write --------------------------------------------------------------------------------
