@@ -12,6 +12,7 @@ from sys import getsizeof
 import msgspec
 
 from kefu.gateway.limits import OUTBOX_BYTES, OUTBOX_FRAMES, SEND_WITHIN_S
+from kefu.gateway.send_watch import SendWatch
 from protocol.server import ToWorkbench
 from protocol.wire import encode_json, encode_msgpack
 
@@ -61,9 +62,7 @@ class Outbox:
         self._wakeup: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._is_sealed = False
-        self._limit: asyncio.Timeout | None = None
-        self._sending_since: float | None = None
-        self._watch: asyncio.TimerHandle | None = None
+        self._watch = SendWatch(SEND_WITHIN_S)
 
     def put(self, wire: Wire) -> bool:
         """Queue it; False when the client is too slow for this. A sealed outbox drops it."""
@@ -79,7 +78,7 @@ class Outbox:
 
     def _goes_at_once(self, wire: Wire) -> bool:
         """The usual case: nothing is before it, and the client takes it."""
-        is_next = not self._queue and self._sending_since is None
+        is_next = not self._queue and not self._watch.is_sending
         return is_next and self._write_now is not None and self._write_now(wire)
 
     async def wait_for_room(self) -> None:
@@ -103,52 +102,32 @@ class Outbox:
         if drop:
             self._queue.clear()
             self._bytes = 0
-            if self._sending_since is not None and self._limit is not None:
-                self._limit.reschedule(asyncio.get_running_loop().time())
+            self._watch.give_up()
         _wake(self._wakeup)
         _wake(self._room)
 
     async def write(self) -> None:
         """Send until sealed. Raises Stalled when one frame takes longer than SEND_WITHIN_S."""
         try:
-            async with asyncio.timeout(None) as self._limit:
+            async with self._watch:
                 await self._drain()
         except TimeoutError:
             raise Stalled from None
-        finally:
-            self._limit = None
-            if self._watch is not None:
-                self._watch.cancel()
 
     async def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             while self._queue:
                 wire = self._queue.popleft()
                 self._bytes -= getsizeof(wire)
-                self._sending_since = loop.time()
-                if self._watch is None:
-                    self._watch = loop.call_later(SEND_WITHIN_S, self._look_at_send)
+                self._watch.begin()
                 await self._send(wire)
-                self._sending_since = None
+                self._watch.end()
                 if self._room is not None and not self.is_crowded:
                     _wake(self._room)
             if self._is_sealed:
                 return
-            self._wakeup = loop.create_future()
+            self._wakeup = asyncio.get_running_loop().create_future()
             await self._wakeup
-
-    def _look_at_send(self) -> None:
-        """One timer watches all sends: a deadline for each costs more than most sends do."""
-        self._watch = None
-        if self._sending_since is None or self._limit is None:
-            return
-        loop = asyncio.get_running_loop()
-        late_at = self._sending_since + SEND_WITHIN_S
-        if loop.time() >= late_at:
-            self._limit.reschedule(late_at)
-        else:
-            self._watch = loop.call_at(late_at, self._look_at_send)
 
 
 def _wake(waiter: "asyncio.Future[None] | None") -> None:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 from starlette.types import Send
 
+from kefu.gateway.send_watch import SendWatch
 from protocol.facade import Piece
 from protocol.server import ToWorkbench
 
@@ -110,15 +111,15 @@ class EventQueue:
     async def pour(self, send: Send, encode: "Encode | None" = None) -> None:
         """Send all that comes until it is closed. Raises TimeoutError when the client has taken
         nothing, heartbeats included, for IDLE_S; and what `send` raises."""
-        clock = asyncio.get_running_loop().time
-        async with asyncio.timeout(None) as idle:
+        watch = SendWatch(IDLE_S)
+        async with watch:
             while True:
                 while self._items:
                     body = self._taken() if encode is None else await self._encoded(encode)
                     self._has_changed.set()
-                    idle.reschedule(clock() + IDLE_S)
+                    watch.begin()
                     await send({"type": "http.response.body", "body": body, "more_body": True})
-                    idle.reschedule(None)
+                    watch.end()
                 if self._is_closed:
                     return
                 await self._change()
