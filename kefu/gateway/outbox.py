@@ -78,7 +78,7 @@ class Outbox:
 
     def _goes_at_once(self, wire: Wire) -> bool:
         """The usual case: nothing is before it, and the client takes it."""
-        is_next = not self._queue and not self._watch.is_sending
+        is_next = not self._queue and self._watch.since is None
         return is_next and self._write_now is not None and self._write_now(wire)
 
     async def wait_for_room(self) -> None:

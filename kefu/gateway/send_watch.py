@@ -14,10 +14,13 @@ class SendWatch:
     def __init__(self, within_s: float) -> None:
         self._within_s = within_s
         self._limit: asyncio.Timeout | None = None
-        self._since: float | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self.since: float | None = None
+        """When what is being sent was begun, by the loop's clock; None where nothing is."""
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._limit = asyncio.timeout(None)
         await self._limit.__aenter__()
 
@@ -33,31 +36,25 @@ class SendWatch:
         if limit is not None:
             await limit.__aexit__(kind, error, trace)
 
-    @property
-    def is_sending(self) -> bool:
-        return self._since is not None
-
     def begin(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._since = loop.time()
+        self.since = self._loop.time()
         if self._timer is None:
-            self._timer = loop.call_later(self._within_s, self._look)
+            self._timer = self._loop.call_later(self._within_s, self._look)
 
     def end(self) -> None:
-        self._since = None
+        self.since = None
 
     def give_up(self) -> None:
         """Do not wait for what is being sent."""
-        if self._since is not None and self._limit is not None:
-            self._limit.reschedule(asyncio.get_running_loop().time())
+        if self.since is not None and self._limit is not None:
+            self._limit.reschedule(self._loop.time())
 
     def _look(self) -> None:
         self._timer = None
-        if self._since is None or self._limit is None:
+        if self.since is None or self._limit is None:
             return
-        loop = asyncio.get_running_loop()
-        late_at = self._since + self._within_s
-        if loop.time() >= late_at:
+        late_at = self.since + self._within_s
+        if self._loop.time() >= late_at:
             self._limit.reschedule(late_at)
         else:
-            self._timer = loop.call_at(late_at, self._look)
+            self._timer = self._loop.call_at(late_at, self._look)
