@@ -79,30 +79,36 @@ class ConversationActor(Actor[ConversationMessage]):
             for letter in letters:  # most of what comes while the bot answers; nothing to decide
                 await self._finish(letter, Step(self._chat))
             return
+        said = self._chat
         try:
             outcomes = await self._make_durable(letters)
         except (JournalError, StoreUnavailable):
             self._refuse_all(letters, TRY_AGAIN)
-            self.context.remind("look", LOOK_AGAIN_S, messages.LookAgain())
+            self._look_later(None)
             return
         except Exception:
             if len(letters) == 1:  # of several, each is given to us again alone
                 self._refuse_all(letters, BROKEN)
-            self._come_back()
+            self._come_back(said)
             raise
         try:
             for letter, outcome in outcomes:
                 await self._finish(letter, outcome)
         except Exception:
             self._refuse_all(letters, BROKEN)  # what is durable must not be decided again
-            self._come_back()
+            self._come_back(said)
             raise
         self._go_on()
 
-    def _come_back(self) -> None:
-        """After a crash the next life begins where the truth is, even when nobody says a word."""
+    def _come_back(self, said: Chat | None) -> None:
+        """After a crash the next life begins where the truth is, even when nobody says a word. It
+        cannot know what this one has said; and it may crash, too, before it has looked."""
         self._answering.stop()
-        self.context.remind("look", LOOK_AGAIN_S, messages.LookAgain())
+        self._look_later(said)
+
+    def _look_later(self, said: Chat | None) -> None:
+        key = "look" if said is None else f"look {said.chat_id} {said.seq} {said.log_id}"
+        self.context.remind(key, LOOK_AGAIN_S, messages.LookAgain(said))
 
     def _go_on(self) -> None:
         """What follows from the chat as it is now without anybody's word: the bot, and its return
@@ -170,14 +176,24 @@ class ConversationActor(Actor[ConversationMessage]):
         self._epoch = self._world.epoch_of(self._slot)
         stored = await self._world.chats.latest(self._customer_id)
         keys = await self._world.chats.keys(self._customer_id) if stored else []
+        chat = stored.chat if stored else None
+        news = await self._news(self._chat, chat) if self._was_loaded and chat else []
         self._decider.keys = KeyWindow()
         for sender_id, key, known in keys:
             self._decider.keys.remember(sender_id, key, known)
-        said, self._chat = self._chat, stored.chat if stored else None
+        self._chat = chat
         self._reads = ReadMarks.of(stored).at_least(self._reads)
-        if self._was_loaded and self._chat is not None:
-            await self._announcer.tell_found(said, self._chat)
         self._was_loaded = True
+        for said, found in news:
+            await self._announcer.tell_found(said, found)
+
+    async def _news(self, said: Chat | None, latest: Chat) -> list[tuple[Chat | None, Chat]]:
+        """What people are to be told, each with what was said of it: of the latest chat, and before
+        that of one that was open then."""
+        if said is None or said.chat_id == latest.chat_id:
+            return [(said, latest)]
+        earlier = await self._world.chats.chat(said.chat_id) if said.is_open else None
+        return ([(said, earlier.chat)] if earlier else []) + [(None, latest)]
 
     # --- after the commit -------------------------------------------------------------------------
 
@@ -191,8 +207,9 @@ class ConversationActor(Actor[ConversationMessage]):
         announcer, chat = self._announcer, outcome.chat
         answer: ChatState | None = None
         match message:
-            case messages.LookAgain():
-                pass
+            case messages.LookAgain(said=said):
+                if said is not None:
+                    await self._tell_forgotten(said)
             case messages.SaveReadMarks():
                 await self._save_reads()
             case messages.QueueMoved():
@@ -213,6 +230,18 @@ class ConversationActor(Actor[ConversationMessage]):
                 await announcer.tell_step(outcome, message)
                 answer = announcer.answer(outcome, message)
         letter.reply(answer)
+
+    async def _tell_forgotten(self, said: Chat) -> None:
+        """What an earlier life of this conversation has written and did not come to say."""
+        if self._chat is None:
+            return
+        try:
+            news = await self._news(said, self._chat)
+        except StoreUnavailable:
+            self._look_later(said)
+            return
+        for known, found in news:
+            await self._announcer.tell_found(known, found)
 
     def _pass_on(self, turn_id: UUID) -> None:
         """Pieces of the answer, while the chat is still the bot's and still ours."""
@@ -257,6 +286,8 @@ class ConversationActor(Actor[ConversationMessage]):
                 self._refuse(letter, refusal)
 
     def _refuse(self, letter: Letter[ConversationMessage], refusal: Refusal) -> None:
+        if isinstance(letter.message, messages.LookAgain):
+            self._look_later(letter.message.said)
         if isinstance(letter.message, messages.BotAnswered) and refusal is TRY_AGAIN:
             self.context.remind("answer", LOOK_AGAIN_S, letter.message)  # it cost a model's work
         origin = getattr(letter.message, "origin", None)

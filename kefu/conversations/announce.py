@@ -7,8 +7,6 @@ hears is for visibility.py to say, and for nothing else.
 from typing import Any, Final
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from actors import ActorError, Context
 from kefu.agents import messages as agents
 from kefu.conversations import messages
@@ -123,16 +121,11 @@ class Announcer:
         self._tell_status(run, before, skip)
 
     async def tell_found(self, said: Chat | None, chat: Chat) -> None:
-        """The store holds more than was said: a commit whose outcome nobody heard did happen.
+        """The store holds more of the chat than was said: a commit whose outcome nobody heard did
+        happen.
 
         The status is enough for people, since it says how far the messages go.
         """
-        if said is not None and said.chat_id != chat.chat_id:
-            if said.is_open:
-                ended = replace(said, phase="closed", agent=None)
-                await self._tell_actors(said, ended)
-                self._tell_status(present(said, ended), ended, None)
-            said = None
         if said is None or (said.seq, said.log_id) != (chat.seq, chat.log_id):
             await self._tell_actors(said, chat)
             self._tell_status(present(said, chat), chat, None)

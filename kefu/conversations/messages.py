@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from actors import Repeatable, Request
 from kefu.bot.messages import Answer
+from kefu.conversations.chat import Chat
 from kefu.conversations.commands import Refusal
 from kefu.conversations.parties import AgentSeat, Customer, Party, Phase
 from kefu.delivery import Origin
@@ -317,7 +318,12 @@ class WaitedTooLong(Struct, frozen=True):
 
 
 class LookAgain(Struct, frozen=True):
-    """A conversation's reminder to itself: whether its last commit happened is not known."""
+    """A conversation's reminder to itself: whether its last commit happened is not known.
+
+    `said` is how people knew the chat before, where that was in an earlier life of it.
+    """
+
+    said: Chat | None = None
 
 
 class SaveReadMarks(Struct, frozen=True):

@@ -29,6 +29,8 @@ RETRY_FOR_S: Final = 5.0
 RETRY_PAUSE_S: Final = 0.1
 CONNECT_TIMEOUT_S: Final = 2.0
 COMMIT_TIMEOUT_S: Final = 5.0
+REFUSED: Final = ("full", "read_only")
+"""Reasons with which PostgreSQL says itself that it wrote nothing."""
 UNKNOWN_OUTCOME: Final = "PostgreSQL does not answer; the write may or may not be there."
 NOT_RUNNING: Final = "The server is stopping; nothing was written."
 
@@ -53,19 +55,22 @@ class Collided(JournalError):
 
 
 class Unwritable(Exception):
-    """The entry can never be written: a bug of whoever made it. Nothing of it was written.
+    """The entry cannot be written: a bug of whoever made it. Nothing of it was written.
 
     The driver's own words are left out, because they repeat what people said; its type is kept.
     """
 
 
 class _Waiting:
-    __slots__ = ("done", "entry", "since")
+    """`is_doubtful`: it was sent once, and nobody knows what became of that."""
+
+    __slots__ = ("done", "entry", "is_doubtful", "since")
 
     def __init__(self, entry: Entry, done: "asyncio.Future[None]", since: float) -> None:
         self.entry = entry
         self.done = done
         self.since = since
+        self.is_doubtful = False
 
 
 class Journal:
@@ -156,7 +161,8 @@ class Journal:
                 return
             except StoreUnavailable as failure:
                 self._drop_connection()
-                if failure.reason in ("full", "read_only"):
+                if failure.reason in REFUSED:
+                    self._doubt(waiting for waiting in self._batch if waiting.is_doubtful)
                     self._give_up(self._batch, failure)
                     return
             self._drop_expired()
@@ -177,18 +183,20 @@ class Journal:
             with translated():
                 await self._commit(connection, batch)
             return
-        except StoreUnavailable:
+        except StoreUnavailable as failure:
+            if failure.reason not in REFUSED:
+                _note_doubt(batch)
             raise
         except Exception as failure:
             if connection.is_closed():
+                _note_doubt(batch)
                 raise StoreUnavailable(UNKNOWN_OUTCOME) from failure
             error = failure
         rest = batch
         if isinstance(error, asyncpg.UniqueViolationError):
             rest = await self._settle_written(connection, batch)
         if len(batch) == 1:
-            is_collision = isinstance(error, asyncpg.UniqueViolationError)
-            _finish(batch[0], Collided() if is_collision else Unwritable(type(error).__name__))
+            self._refuse(batch[0], error)
         elif len(rest) < len(batch):
             if rest:
                 await self._attempt(connection, rest)
@@ -196,6 +204,16 @@ class Journal:
             middle = len(batch) // 2
             await self._attempt(connection, batch[:middle])
             await self._attempt(connection, batch[middle:])
+
+    def _refuse(self, waiting: _Waiting, error: Exception) -> None:
+        """It was not written now; perhaps it was before."""
+        if isinstance(error, asyncpg.UniqueViolationError):
+            _finish(waiting, Collided())
+        elif waiting.is_doubtful:
+            self._doubt((waiting,))
+            _finish(waiting, StoreUnavailable(UNKNOWN_OUTCOME))
+        else:
+            _finish(waiting, Unwritable(type(error).__name__))
 
     async def _commit(self, connection: Connection, batch: list[_Waiting]) -> None:
         loop = asyncio.get_running_loop()
@@ -233,17 +251,25 @@ class Journal:
     def _drop_expired(self) -> None:
         oldest = asyncio.get_running_loop().time() - self._retry_for_s
         expired = [waiting for waiting in self._batch if waiting.since <= oldest]
-        doubtful = frozenset(claim for w in expired for claim in w.entry.claims)
-        if doubtful:
-            self._on_doubt(doubtful)
+        self._doubt(expired)
         while self._queue and self._queue[0].since <= oldest:
             expired.append(self._queue.popleft())
         self._give_up(expired, StoreUnavailable(UNKNOWN_OUTCOME))
         self._batch = [waiting for waiting in self._batch if not waiting.done.done()]
 
+    def _doubt(self, entries: Iterable[_Waiting]) -> None:
+        claims = frozenset(claim for waiting in entries for claim in waiting.entry.claims)
+        if claims:
+            self._on_doubt(claims)
+
     def _give_up(self, entries: Iterable[_Waiting], failure: StoreUnavailable) -> None:
         for waiting in entries:
             _finish(waiting, StoreUnavailable(str(failure), failure.reason))
+
+
+def _note_doubt(batch: Iterable[_Waiting]) -> None:
+    for waiting in batch:
+        waiting.is_doubtful = True
 
 
 def _finish(waiting: _Waiting, error: Exception | None) -> None:

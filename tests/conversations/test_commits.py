@@ -275,3 +275,46 @@ def test_a_bug_after_the_commit_is_owned_up_to_and_decides_nothing_twice(seed: i
 
     shops: list[Shop] = []
     assert len(play(scene, seed).crashes) == 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("speaks", [False, True], ids=["alone", "spoken to"])
+def test_what_a_life_that_crashed_had_written_is_told_by_the_next(
+    seed: int | None, speaks: bool
+) -> None:
+    async def scene(shop: Shop) -> None:
+        ke, wang = shop.agent(max_sessions=1), shop.customer()
+        await ke.connect()
+        first = await wang.start()
+        await ke.accept(first, wang)
+        shop.storage.faults.append(Fault(RuntimeError("a bug"), is_written=True))
+        assert await wang.end() == Refusal(ErrorCode.INTERNAL)
+        if speaks:  # the next life knows how the chat stands, and goes on from there
+            await wang.start()
+        await settled(5)
+        assert ke.presence().active_count == 0
+        (told,) = [s for s in wang.line.heard("chat_status") if s.status == "ended"]
+        assert told.chat_id == first
+
+    assert len(play(scene, seed).crashes) == 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_it_is_told_even_if_the_next_life_crashes_too(seed: int | None) -> None:
+    async def scene(shop: Shop) -> None:
+        ke, wang = shop.agent(), shop.customer()
+        await ke.connect()
+        first = await wang.start()
+        await ke.accept(first, wang)
+        shop.storage.faults += [Fault(RuntimeError("a bug"), is_written=True)]
+        shop.storage.faults += [Fault(RuntimeError("a bug"), is_written=True), None]
+        wang.say("一", "1")
+        await settled(0.5)
+        wang.say("二", "2")
+        await settled(0.5)
+        wang.say("三", "3")
+        await settled(5)
+        assert ke.line.heard("chat_status")[-1].last_seq == 3
+        assert len(shop.storage.said(first)) == 3
+
+    assert len(play(scene, seed).crashes) == 2

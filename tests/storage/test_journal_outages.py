@@ -218,3 +218,30 @@ async def test_no_failure_of_a_statement_ends_the_writer(
 
     expected = [1, 2] if after or said == "written" else [2]
     assert await seqs(store, chat) == expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("a bug"), asyncpg.DiskFullError("full")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_may_have_been_written_before_is_not_said_to_be_unwritten(
+    store: DatabasePool, database: str, error: Exception
+) -> None:
+    """The answer to the first try was lost, the second fails before anything is done."""
+    tries: list[tuple[Exception, bool]] = [(ConnectionResetError(), True), (error, False)]
+    doubted: list[frozenset[tuple[int, int]]] = []
+    chat = Chat()
+
+    async def connect() -> Connection:
+        connection = await asyncpg.connect(database)
+        if not tries:
+            return connection
+        failure, after = tries.pop(0)
+        return cast(Any, Failing(connection, [failure], after=after))
+
+    async with running(connect, on_doubt=doubted.append) as journal:
+        assert await outcome(journal, chat.entry(1)) == "StoreUnavailable"
+
+    assert await seqs(store, chat) == [1]
+    assert doubted == [frozenset({(chat.slot, chat.epoch)})]
