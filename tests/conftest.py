@@ -1,13 +1,23 @@
 """Shared fixtures: real stores (tests/stack.py) and a real server with people (tests/server.py)."""
 
 from tests.server import own_people, own_server, people, server, session_database
-from tests.stack import anyio_backend, data_dir, database, databases, pool, redis, stores
+from tests.stack import (
+    anyio_backend,
+    data_dir,
+    database,
+    databases,
+    lasting_redis_url,
+    pool,
+    redis,
+    stores,
+)
 
 __all__ = [
     "anyio_backend",
     "data_dir",
     "database",
     "databases",
+    "lasting_redis_url",
     "own_people",
     "own_server",
     "people",

@@ -215,8 +215,8 @@ async def session_database(databases: Databases) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def server(stores: Stores, session_database: str) -> AsyncIterator[Server]:
-    variables = {"KEFU_DATABASE_URL": session_database, "KEFU_REDIS_URL": stores.redis_url}
+async def server(lasting_redis_url: str, session_database: str) -> AsyncIterator[Server]:
+    variables = {"KEFU_DATABASE_URL": session_database, "KEFU_REDIS_URL": lasting_redis_url}
     async with running(variables) as server:
         yield server
 

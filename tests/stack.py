@@ -73,6 +73,13 @@ def stores() -> Iterator[Stores]:
 
 
 @pytest.fixture(scope="session")
+def lasting_redis_url(stores: Stores) -> str:
+    """Logical database 1, for servers that live through several tests: in 0 they would write, at
+    any time, among what those tests look at."""
+    return stores.redis_url.replace("db=0", "db=1")
+
+
+@pytest.fixture(scope="session")
 async def databases(stores: Stores) -> Databases:
     databases = Databases(stores)
     await databases.prepare()

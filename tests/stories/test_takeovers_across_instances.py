@@ -15,7 +15,6 @@ import httpx
 import pytest
 
 from kefu.cluster.slots import BEAT_S, REBALANCE_EVERY_BEATS
-from kefu.storage.embedded import Stores
 from tests.databases import Databases
 from tests.fakes.upstream import transcripts
 from tests.fakes.upstream.behaviour import Behaviour
@@ -39,7 +38,7 @@ class Shop(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-async def shop(stores: Stores, databases: Databases) -> AsyncIterator[Shop]:
+async def shop(lasting_redis_url: str, databases: Databases) -> AsyncIterator[Shop]:
     """Two instances, whose bot says a piece every fifth of a second and never comes to an end: an
     agent on a busy machine is not too late, either. They have shared out their conversations: one
     that moves begins its answer anew."""
@@ -50,7 +49,7 @@ async def shop(stores: Stores, databases: Databases) -> AsyncIterator[Shop]:
     async with served(providers.app) as address, databases.lent() as database:
         variables = {
             "KEFU_DATABASE_URL": database,
-            "KEFU_REDIS_URL": stores.redis_url,
+            "KEFU_REDIS_URL": lasting_redis_url,
             "KEFU_AI_PROVIDER": "openai",
             "KEFU_OPENAI_API_KEY": API_KEY,
             "KEFU_OPENAI_BASE_URL": f"{address}/v1",
