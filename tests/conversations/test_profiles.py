@@ -58,6 +58,20 @@ async def test_a_signature_that_was_not_written_is_with_the_next_try(shop: Shop)
 
 
 @on_stage
+async def test_who_is_refused_has_shown_their_signature_all_the_same(shop: Shop) -> None:
+    shop.is_bot_ready = True
+    wang = shop.customer()
+    for number in range(20):
+        wang.say(str(number))
+        await settled(0.5)
+    with_token(wang, is_signed=True)
+    wang.say("在吗")
+    await settled(0.5)
+    assert wang.line.codes() == ["RATE_LIMITED"]
+    assert shop.storage.customers[wang.customer.id].is_signed
+
+
+@on_stage
 async def test_a_vip_is_one_in_the_next_chat_too_whatever_its_token_says(shop: Shop) -> None:
     shop.is_bot_ready, shop.rules = True, Rules()
     wang = shop.customer()
