@@ -330,8 +330,8 @@ def _columns(rows: Sequence[tuple[int, Any]], kind: type[Any]) -> list[list[Any]
 async def _find_written(
     connection: Connection, entries: Sequence[Entry], timeout_s: float
 ) -> list[bool]:
-    """An entry is there whole or not at all, so one row tells; a row of a chat
-    or a customer alone is written again."""
+    """An entry is there whole or not at all, so one row tells; a row of a chat or
+    a customer alone is written again."""
     messages = [entry.messages[0] for entry in entries if entry.messages]
     events = [entry.events[0] for entry in entries if entry.events]
     found_messages = await connection.fetch(
