@@ -3,14 +3,17 @@
     python -m bench.replay --tokens 60 --tokens-per-s 30
 
 Every token is an event and a chunk of its own and says when it was written, so that whoever reads
-it at the far end knows how long it was on its way. The first one comes at once, the n-th is due n
-steps later whether or not those before it were late. Without a pace the whole answer is written in
-one piece. Who asks, and for what, is not looked at: never use it for anything else.
+it at the far end knows how long it was on its way. The first one comes at once, the second at some
+moment of the step behind it, and each other a step later whether or not those before it were late:
+answers that begin at even distances do not say their words all at the same moments. Without a pace
+the whole answer is written in one piece. Who asks, and for what, is not looked at: never use it for
+anything else.
 """
 
 import argparse
 import asyncio
 import os
+import random
 import re
 import signal
 import sys
@@ -101,7 +104,8 @@ class Provider(asyncio.Protocol):
         if end < 0 or length is None or len(self._buffer) < end + 4 + int(length[1]):
             return
         self._buffer = b""
-        self._began, self._said = time.monotonic(), 0
+        self._said, per_s = 0, self._pace.tokens_per_s
+        self._began = time.monotonic() - (random.random() / per_s if per_s else 0.0)
         self._transport.write(HEAD + ROLE)
         self._say()
 
