@@ -252,6 +252,26 @@ def test_what_was_given_away_is_taken_soon_though_redis_forgot_it_at_once() -> N
     assert waited_s[0] < 3 * RETRY_S
 
 
+def test_what_came_back_is_not_given_away_again_when_redis_forgets() -> None:
+    """Not to who had it and passed it back, and is about to end."""
+    given: list[int] = []
+
+    async def passed_back_and_forgotten(town: Town) -> None:
+        await asyncio.sleep(SHARED_OUT_S)
+        visitor = (await town.join()).cluster.slots
+        await asyncio.sleep(SHARED_OUT_S)
+        assert visitor.owned_count > 0
+        assert await visitor.leave(within_s=SHARED_OUT_S)
+        await asyncio.sleep(BEATS_S)
+        before = dict(town.claims.epochs)
+        town.directory.forget()
+        await asyncio.sleep(BEATS_S)
+        given.append(sum(epoch != before[slot] for slot, epoch in town.claims.epochs.items()))
+
+    run_misfortune(0, passed_back_and_forgotten)
+    assert given == [0]
+
+
 def owned_in(town: Town) -> int:
     return sum(each.cluster.slots.owned_count for each in town.living)
 
