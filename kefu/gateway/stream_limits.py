@@ -7,9 +7,10 @@ Redis is away each instance counts its own streams: never unlimited.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import anyio
 from msgspec import Struct
@@ -26,6 +27,8 @@ ANSWER_WITHIN_S: Final = 1.0
 TOO_MANY: Final = "Too many concurrent connections"
 FULL: Final = "kefu holds as many streams as it can; please try again."
 RETRY_S: Final = (2.0, 8.0)
+Admitted = Callable[[], Awaitable[None]]
+Answer = asyncio.Future[Any]
 log = logging.getLogger("kefu.gateway")
 
 # Redis's own clock counts. KEYS: the person's streams. ARGV: stream, lease_ms, limit
@@ -87,19 +90,27 @@ class StreamLimits:
 
         Raises Problem: RATE_LIMITED beyond the allowance, OVERLOADED where this instance is full.
         """
+        async with self.hold(allowance) as admitted:
+            await admitted()
+            yield
+
+    @asynccontextmanager
+    async def hold(self, allowance: "Allowance") -> AsyncIterator[Admitted]:
+        """`stream` in two parts: the other instances are asked while the block begins. What is
+        yielded waits for their answer; the stream must not be used before. Both raise Problem."""
         if self.count >= self._limits.instance:
             raise Problem(ErrorCode.OVERLOADED, FULL, retry_after_s=self._retry_s())
         self.count += 1
         id = self._entropy.token(12)
         try:
             with self._counted_here(allowance, id):
-                if not await self._entered(allowance, id):
-                    raise self._too_many()
+                entering = self._ask(ENTER, allowance, id, allowance.limit)
                 refreshing = asyncio.get_running_loop().create_task(self._refresh(allowance, id))
                 try:
-                    yield
+                    yield partial(self._judge, entering)
                 finally:
                     refreshing.cancel()
+                    _forget(entering)
                     await self._leave(allowance, id)
         finally:
             self.count -= 1
@@ -118,25 +129,25 @@ class StreamLimits:
             if not here and self._here.get(allowance.who) is here:
                 del self._here[allowance.who]
 
-    async def _entered(self, allowance: "Allowance", id: str) -> bool:
-        try:
-            return await self._asked(ENTER, allowance, id, allowance.limit)
-        except BaseException:  # the client left meanwhile: it may be counted all the same
-            await self._leave(allowance, id)
-            raise
+    async def _judge(self, entering: Answer) -> None:
+        if not await self._told(entering):
+            raise self._too_many()
 
     async def _refresh(self, allowance: "Allowance", id: str) -> None:
         """For ever: say that the stream is still there. What Redis forgot is counted again."""
         while True:
             await asyncio.sleep(REFRESH_S)
-            await self._asked(STAY, allowance, id)
+            await self._told(self._ask(STAY, allowance, id))
 
-    async def _asked(self, script: Script, allowance: "Allowance", id: str, *more: int) -> bool:
+    def _ask(self, script: Script, allowance: "Allowance", id: str, *more: int) -> Answer:
+        keys, lease_ms = [self._key(allowance)], int(LEASE_S * 1000)
+        return self._redis.begin(script, keys, [id, lease_ms, *more])
+
+    async def _told(self, answer: Answer) -> bool:
         """What Redis says; while it is away it refuses nobody, and this instance's count holds."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                keys, lease_ms = [self._key(allowance)], int(LEASE_S * 1000)
-                return bool(await self._redis.run(script, keys, [id, lease_ms, *more]))
+                return bool(await answer)
         except (RedisError, OSError, TimeoutError):
             log.warning("streams_uncounted")
             return True
@@ -157,6 +168,12 @@ class StreamLimits:
 
     def _retry_s(self) -> float:
         return self._entropy.random.uniform(*RETRY_S)
+
+
+def _forget(answer: Answer) -> None:
+    """Nobody waits for it any more: what has not been sent is not sent, and it may have failed."""
+    if not answer.cancel() and not answer.cancelled():
+        answer.exception()
 
 
 class Allowance(Struct, frozen=True):

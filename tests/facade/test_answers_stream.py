@@ -1,11 +1,14 @@
 """The bot's answer as it is being written: piece by piece, cut at once when a human comes."""
 
+import asyncio
 import json
 from functools import partial
+from uuid import UUID
 
 import httpx
 import pytest
 
+from kefu.conversations.sessions.store import KnownCustomer
 from kefu.gateway.facade import chat, sse
 from kefu.gateway.facade.callers import COOKIE
 from kefu.gateway.stream_limits import Limits
@@ -177,6 +180,31 @@ async def test_a_fourth_stream_of_one_person_is_one_too_many(house: House) -> No
     again = house.listen("s-1")
     await until(lambda: again.status == 200)
     await again.leave()
+
+
+async def test_a_stranger_who_names_a_customer_takes_none_of_their_streams(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted they are while they are looked up, but by the name, which is all they know."""
+    signed = house.token("u-1")
+    assert (await house.post("/api/chat", headers=signed, message="你好")).json()["success"]
+    look_up, may_look = house.sessions.customer, asyncio.Event()
+
+    async def look_up_later(customer_id: UUID) -> KnownCustomer | None:
+        await may_look.wait()
+        return await look_up(customer_id)
+
+    monkeypatch.setattr(house.sessions, "customer", look_up_later)
+    strangers = [house.answer_stream("u-1", "?") for _ in range(3)]
+    await until(lambda: house.streams.count == 3)
+    assert (await house.answer_stream("u-1", "?").end()).status == 429
+    own = house.listen(headers=signed)
+    await until(lambda: own.status == 200)
+    may_look.set()
+    assert {(await each.end()).status for each in strangers} == {404}
+    assert house.streams.count == 1
+    await own.leave()
+    assert await house.redis.keys("{test}:streams:*") == []
 
 
 async def test_a_full_instance_says_so(house: House) -> None:

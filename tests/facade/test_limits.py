@@ -1,6 +1,7 @@
 """Streams and calls are counted over all instances, and never without a limit."""
 
 import asyncio
+import gc
 from contextlib import AsyncExitStack
 from typing import cast
 
@@ -77,7 +78,9 @@ async def test_what_a_killed_instance_held_is_free_again(
     monkeypatch.setattr(stream_limits, "LEASE_S", 1.5)
     here, dead = instance(redis, 1), instance(redis, 2)
     for number in range(3):
-        assert await dead._entered(dead.of_person("p"), f"s{number}")
+        assert await dead._told(
+            dead._ask(stream_limits.ENTER, dead.of_person("p"), f"s{number}", 3)
+        )
     assert await refusal(here) is ErrorCode.RATE_LIMITED
 
     async def is_free() -> bool:
@@ -136,6 +139,16 @@ async def is_counted(redis: "Redis", count: int) -> bool:
     return len(await redis.keys(f"{PREFIX}*")) == count
 
 
+async def test_a_stream_given_up_before_the_answer_is_counted_nowhere(redis: "Redis") -> None:
+    streams = instance(redis, 1)
+    for steps in range(20):
+        async with streams.hold(streams.of_person("p")):
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        assert await redis.keys(f"{PREFIX}*") == []
+    assert streams.count == 0
+
+
 class Gone:
     """A Redis that does not answer."""
 
@@ -154,6 +167,15 @@ async def test_while_redis_is_away_each_instance_counts_its_own() -> None:
             await stack.enter_async_context(streams.stream(streams.of_person("p")))
         assert await refusal(streams) is ErrorCode.RATE_LIMITED
     assert streams.count == 0
+
+
+async def test_an_answer_nobody_waits_for_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    streams = instance(cast("Redis", Gone()), 1)
+    async with streams.hold(streams.of_person("p")):
+        for _ in range(5):
+            await asyncio.sleep(0)
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_redis_that_hangs_holds_nobody_up_for_long() -> None:

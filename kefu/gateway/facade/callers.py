@@ -6,6 +6,8 @@ that name: then their token is needed, and without it there is no such session.
 
 import re
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -84,11 +86,19 @@ def customer_id_of(name: str) -> UUID:
 
 
 class Callers:
-    def __init__(self, door: Door, hub: Hub, sessions: PostgresSessions, rates: CallRates) -> None:
+    def __init__(
+        self,
+        door: Door,
+        hub: Hub,
+        sessions: PostgresSessions,
+        rates: CallRates,
+        streams: StreamLimits,
+    ) -> None:
         self._door = door
         self._hub = hub
         self._sessions = sessions
         self._rates = rates
+        self._streams = streams
         self._signed: OrderedDict[UUID, None] = OrderedDict()
         """Customers the store knows to have come with the shop's signature."""
 
@@ -113,6 +123,43 @@ class Callers:
             await self._count(request, stays=stays)
         identity = replace(visitor.identity, locale=_locale(request))
         return Caller(identity, visitor.guest_token, is_nameless=True)
+
+    @asynccontextmanager
+    async def streaming(self, request: Request, name: str | None) -> AsyncIterator[Caller]:
+        """`customer`, who has one stream more for as long as the block takes.
+
+        Raises as `customer`, and Problem where they have too many.
+        """
+        if token_of(request.scope) is None and name is not None and _is_plain(name):
+            async with self._named_and_streaming(request, name) as caller:
+                yield caller
+        else:
+            caller = await self.customer(request, name)
+            async with self._streams.stream(self.allowance_of(caller, request)):
+                yield caller
+
+    @asynccontextmanager
+    async def _named_and_streaming(self, request: Request, name: str) -> AsyncIterator[Caller]:
+        """Their streams are counted by that name, which can be asked while they are looked up."""
+        self._door.admit_without_token(request.scope, self._hub, stays=False)
+        counted = self._rates.begin(address_of(request))
+        async with AsyncExitStack() as stack:
+            try:
+                hold = self._streams.hold(self._streams.of_person(_by_name(name)))
+                admitted = await stack.enter_async_context(hold)
+                caller = await self._named(request, name)
+            finally:
+                await counted
+            await admitted()
+            yield caller
+
+    def allowance_of(self, caller: Caller, request: Request) -> Allowance:
+        """Guests without a name are new as often as they like: their address is counted. Who only
+        knows a name takes none of the streams of a customer who has signed in."""
+        if caller.is_nameless:
+            return self._streams.of_address(address_of(request))
+        has_token = caller.is_signed or caller.identity.is_guest
+        return self._streams.of_person(caller.topic if has_token else _by_name(caller.session_name))
 
     async def _count(self, request: Request, *, stays: bool) -> None:
         if not stays:  # streams are counted while they are open
@@ -214,11 +261,13 @@ def cookie_header(caller: Caller, request: Request) -> dict[str, str]:
     return {"set-cookie": f"{COOKIE}={caller.cookie}; {kept}"}
 
 
-def allowance_of(streams: StreamLimits, caller: Caller, request: Request) -> Allowance:
-    """Guests without a name are new as often as they like: their address is counted."""
-    if caller.is_nameless:
-        return streams.of_address(address_of(request))
-    return streams.of_person(caller.topic)
+def _is_plain(name: str) -> bool:
+    """Whether it is a good name, and no customer's id."""
+    return is_name(name) and id_in(name) is None
+
+
+def _by_name(session_name: str) -> str:
+    return f"named:{session_name}"
 
 
 def _locale(request: Request) -> str | None:

@@ -19,12 +19,7 @@ from kefu.bodies import flat_answer, read_body
 from kefu.conversations import texts
 from kefu.errors import Problem
 from kefu.gateway.facade.asking import present_chat
-from kefu.gateway.facade.callers import (
-    Caller,
-    Callers,
-    allowance_of,
-    cookie_header,
-)
+from kefu.gateway.facade.callers import Caller, Callers, cookie_header
 from kefu.gateway.facade.ports import Facade
 from kefu.gateway.facade.reading import read_large_body
 from kefu.gateway.facade.sse import EventQueue, event
@@ -94,9 +89,8 @@ class Chat:
         """
         async with AsyncExitStack() as stack:
             async with self._place():
-                caller = await self._callers.customer(request, asked.user_id)
-                allowance = allowance_of(self._facade.streams, caller, request)
-                await stack.enter_async_context(self._facade.streams.stream(allowance))
+                streaming = self._callers.streaming(request, asked.user_id)
+                caller = await stack.enter_async_context(streaming)
                 turn = stack.enter_context(self._turn(caller, asked))
                 await turn.send(asked)
             yield turn, caller

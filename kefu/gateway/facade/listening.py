@@ -12,7 +12,7 @@ from kefu.gateway.agent_role import AgentRole
 from kefu.gateway.connection import Connection
 from kefu.gateway.cursor import Cursor
 from kefu.gateway.customer_role import CustomerRole
-from kefu.gateway.facade.callers import Callers, allowance_of, cookie_header
+from kefu.gateway.facade.callers import Callers, cookie_header
 from kefu.gateway.facade.events import AgentEvents, CustomerEvents, SessionNames
 from kefu.gateway.facade.live import LiveStream, Voice
 from kefu.gateway.facade.ports import Facade
@@ -37,7 +37,7 @@ class Listening:
             return Response(headers=headers)
         role = CustomerRole(caller.identity, self._facade.backstage)
         voice = Voice(role, role.topics, CustomerEvents().of)
-        allowance = allowance_of(self._facade.streams, caller, request)
+        allowance = self._callers.allowance_of(caller, request)
         return LiveStream(self._facade, voice, allowance, _last_id(request), headers)
 
     async def desk(self, request: Request) -> ASGIApp:

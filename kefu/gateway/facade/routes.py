@@ -17,7 +17,7 @@ from kefu.gateway.facade.sessions import Sessions
 
 def routes(facade: Facade) -> list[BaseRoute]:
     backstage, sessions = facade.backstage, facade.sessions
-    callers = Callers(facade.door, backstage.hub, sessions, facade.rates)
+    callers = Callers(facade.door, backstage.hub, sessions, facade.rates, facade.streams)
     chat, about = Chat(facade, callers), About(facade)
     listening, assistance = Listening(facade, callers), Assistance(facade)
     looking = Sessions(facade, callers)
