@@ -15,8 +15,9 @@ then by the same again: `kefu, new` and `kefu, known`. Four forms:
     whole    all at the same moment, every answer written at once
 
 What a token took is from when the provider wrote it to when the client had it: each says its time.
-The server has the first core; the provider and the load generator share the rest with PostgreSQL
-and Valkey. The shop's knowledge is empty, and is looked into for every question all the same.
+The server has the first core, the provider and the load generator share the rest; PostgreSQL and
+Valkey run where there is room. The shop's knowledge is empty, and is looked into for every question
+all the same.
 """
 
 import argparse

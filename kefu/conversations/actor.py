@@ -208,12 +208,12 @@ class ConversationActor(Actor[ConversationMessage]):
         answer: ChatState | None = None
         match message:
             case messages.LookAgain(said=said):
-                if said is not None:
-                    await self._tell_forgotten(said)
+                if said is not None and chat is not None:
+                    await self._tell_forgotten(said, chat)
             case messages.SaveReadMarks():
                 await self._save_reads()
             case messages.QueueMoved():
-                announcer.tell_position(self._chat, message)
+                announcer.tell_position(chat, message)
             case messages.BotSpoke(turn_id=turn_id):
                 self._pass_on(turn_id)
             case messages.ShowTyping():
@@ -231,12 +231,11 @@ class ConversationActor(Actor[ConversationMessage]):
                 answer = announcer.answer(outcome, message)
         letter.reply(answer)
 
-    async def _tell_forgotten(self, said: Chat) -> None:
-        """What an earlier life of this conversation has written and did not come to say."""
-        if self._chat is None:
-            return
+    async def _tell_forgotten(self, said: Chat, chat: Chat) -> None:
+        """What an earlier life of this conversation has written and did not come to say: up to
+        `chat`, for what this one has written beyond it is told in its turn."""
         try:
-            news = await self._news(said, self._chat)
+            news = await self._news(said, chat)
         except StoreUnavailable:
             self._look_later(said)
             return

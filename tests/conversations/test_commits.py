@@ -318,3 +318,29 @@ def test_it_is_told_even_if_the_next_life_crashes_too(seed: int | None) -> None:
         assert len(shop.storage.said(first)) == 3
 
     assert len(play(scene, seed).crashes) == 2
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_told_in_between_tells_nothing_that_was_said_behind_it(seed: int | None) -> None:
+    """Letters of one commit are told of one by one: a status among them says how far the messages
+    went then, not how far they go by now."""
+
+    async def scene(shop: Shop) -> None:
+        wang = shop.customer()
+        chat_id = await wang.start()
+        stored = await shop.storage.latest(wang.party.id)
+        assert stored is not None
+        shop.storage.commit_s = 0.2
+        wang.say("一")
+        await settled(0.1)
+        for between in (messages.LookAgain(stored.chat), messages.QueueMoved(chat_id, 7)):
+            assert wang.ref.tell(between)
+            assert wang.ref.tell(messages.Describe(wang.party, chat_id, wang.line.origin("1")))
+            wang.say("二")
+        await settled(2)
+        assert [row.seq for row in shop.storage.said(chat_id)] == [1, 2, 3]
+        told = wang.line.heard("chat_status")
+        assert 7 in {status.queue_position for status in told}
+        assert [status.last_seq for status in told] == sorted(status.last_seq for status in told)
+
+    play(scene, seed)
