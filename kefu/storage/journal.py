@@ -251,7 +251,7 @@ class Journal:
     def _drop_expired(self) -> None:
         oldest = asyncio.get_running_loop().time() - self._retry_for_s
         expired = [waiting for waiting in self._batch if waiting.since <= oldest]
-        self._doubt(waiting for waiting in expired if waiting.is_doubtful)
+        self._doubt(expired)
         while self._queue and self._queue[0].since <= oldest:
             expired.append(self._queue.popleft())
         self._give_up(expired, StoreUnavailable(UNKNOWN_OUTCOME))

@@ -245,15 +245,3 @@ async def test_what_may_have_been_written_before_is_not_said_to_be_unwritten(
 
     assert await seqs(store, chat) == [1]
     assert doubted == [frozenset({(chat.slot, chat.epoch)})]
-
-
-async def test_what_was_never_sent_casts_no_doubt() -> None:
-    doubted: list[frozenset[tuple[int, int]]] = []
-
-    async def connect() -> Connection:
-        raise ConnectionRefusedError
-
-    async with running(connect, on_doubt=doubted.append, retry_for_s=0.1) as journal:
-        assert await outcome(journal, Chat().entry(1)) == "StoreUnavailable"
-
-    assert doubted == []
