@@ -58,6 +58,8 @@ class AgentActor(Actor[AgentMessage]):
         try:
             desk = await self._current_desk()
         except StoreUnavailable:
+            if isinstance(message, messages.Reminder):  # it comes once: refused it would be lost
+                self._remind(ASK_AGAIN_S, message)
             return self._refuse(message, ErrorCode.OVERLOADED)
         if desk is None:
             return self._refuse(message, ErrorCode.AGENT_NOT_FOUND)
@@ -65,6 +67,9 @@ class AgentActor(Actor[AgentMessage]):
             desk = self._seat(desk)
         self._desk = desk
         return await self._handle(desk, message)
+
+    def _remind(self, after_s: float, reminder: messages.Reminder) -> None:
+        self.context.remind(_key_of(reminder), after_s, reminder)
 
     async def _current_desk(self) -> Desk | None:
         """The desk as counted under the present epoch: another instance may have counted before."""
@@ -81,7 +86,7 @@ class AgentActor(Actor[AgentMessage]):
                 return self._connect(desk, connection_id)
             case messages.Disconnected(connection_id=connection_id):
                 self._move(state.disconnect(desk, connection_id))
-                self.context.remind("left", LEFT_AFTER_S, messages.LeftForGood())
+                self._remind(LEFT_AFTER_S, messages.LeftForGood())
             case messages.LeftForGood():
                 self._move(state.leave(desk))
                 self._watch_over(self._desk or desk)
@@ -135,14 +140,14 @@ class AgentActor(Actor[AgentMessage]):
         for connection_id in self._world.connections_of(desk.agent_id):
             desk = state.connect(desk, connection_id)
         if desk.is_present:
-            self.context.remind("compare", COMPARE_S, messages.Compare())
+            self._remind(COMPARE_S, messages.Compare())
         self._watch_over(desk)
         return desk
 
     def _watch_over(self, desk: Desk) -> None:
         """Chats whose agent has gone wait for them for a while, then somebody else is found."""
         if desk.active and not desk.is_present:
-            self.context.remind("gone", self._world.gone_after_s, messages.GoneForGood())
+            self._remind(self._world.gone_after_s, messages.GoneForGood())
 
     def _hand_back(self, desk: Desk) -> None:
         if desk.is_present:
@@ -151,7 +156,7 @@ class AgentActor(Actor[AgentMessage]):
             conversation = self.context.ref(conversations.KIND, str(customer_id))
             conversation.tell(conversations.ReturnToQueue(chat_id, desk.agent_id))
         if desk.active:  # until each conversation has said that the chat is theirs no longer
-            self.context.remind("gone", ASK_AGAIN_S, messages.GoneForGood())
+            self._remind(ASK_AGAIN_S, messages.GoneForGood())
 
     async def _set_status(self, desk: Desk, message: messages.SetStatus) -> Verdict:
         try:
@@ -173,7 +178,7 @@ class AgentActor(Actor[AgentMessage]):
         """A chat's coming or going may have got lost on the way; the store is never behind."""
         if not desk.is_present:
             return
-        self.context.remind("compare", COMPARE_S, messages.Compare())
+        self._remind(COMPARE_S, messages.Compare())
         for connection_id in desk.connections:
             if not self._world.is_living(connection_id):
                 self.context.me.tell(messages.Disconnected(connection_id))
@@ -221,8 +226,7 @@ class AgentActor(Actor[AgentMessage]):
             self._move(state.assign(self._desk, chat_id, customer_id))
             return Verdict()
         if outcome.code is ErrorCode.OVERLOADED:  # it may have come all the same
-            doubt = messages.PlaceDoubtful(chat_id)
-            self.context.remind(f"doubt-{chat_id}", DOUBT_S, doubt)
+            self._remind(DOUBT_S, messages.PlaceDoubtful(chat_id))
         else:
             self._move(state.unreserve(self._desk, chat_id))
         return Verdict(outcome.code)
@@ -231,7 +235,7 @@ class AgentActor(Actor[AgentMessage]):
         try:
             stored = await self._world.desks.load(desk.agent_id)
         except StoreUnavailable:
-            self.context.remind(f"doubt-{chat_id}", DOUBT_S, messages.PlaceDoubtful(chat_id))
+            self._remind(DOUBT_S, messages.PlaceDoubtful(chat_id))
             return
         desk = state.unreserve(desk, chat_id)
         self._move(state.refresh(desk, stored) if stored is not None else desk)
@@ -273,8 +277,7 @@ class AgentActor(Actor[AgentMessage]):
         if refused is not None:
             return self._refuse(message, refused)
         self._desk = state.add_offer(desk, offer)
-        expired = messages.OfferExpired(offer.request_id)
-        self.context.remind(f"offer-{offer.request_id}", OFFER_S, expired)
+        self._remind(OFFER_S, messages.OfferExpired(offer.request_id))
         self._world.publisher.publish(
             (agent_topic(desk.agent_id),), transfer_request(offer, self._world.clock.now())
         )
@@ -300,7 +303,7 @@ class AgentActor(Actor[AgentMessage]):
     def _close_offer(self, offer: Offer, outcome: OutcomeName) -> None:
         assert self._desk is not None
         self._desk = state.drop_offer(self._desk, offer)
-        self.context.forget(f"offer-{offer.request_id}")
+        self.context.forget(_key_of(messages.OfferExpired(offer.request_id)))
         topics = (agent_topic(offer.from_agent_id),)
         self._world.publisher.publish(topics, self._result(offer, outcome))
 
@@ -373,3 +376,11 @@ class AgentActor(Actor[AgentMessage]):
 
     def _now(self) -> float:
         return self._world.clock.now().timestamp()
+
+
+def _key_of(reminder: messages.Reminder) -> str:
+    match reminder:
+        case messages.PlaceDoubtful(chat_id=id) | messages.OfferExpired(request_id=id):
+            return f"{type(reminder).__name__} {id}"
+        case _:
+            return type(reminder).__name__

@@ -133,6 +133,7 @@ class GoneForGood(Struct, frozen=True):
     """The actor's reminder to itself: nobody came back to the chats in the agent's charge."""
 
 
+Reminder = OfferExpired | PlaceDoubtful | Compare | LeftForGood | GoneForGood
 AgentMessage = (
     Connected
     | Disconnected
@@ -146,9 +147,5 @@ AgentMessage = (
     | SetStatus
     | ChatAssigned
     | ChatFreed
-    | OfferExpired
-    | PlaceDoubtful
-    | Compare
-    | LeftForGood
-    | GoneForGood
+    | Reminder
 )

@@ -197,6 +197,22 @@ async def test_the_chats_of_an_agent_who_is_gone_are_next_in_the_queue(shop: Sho
 
 
 @on_stage
+async def test_they_are_next_though_the_agents_places_could_not_be_read_when_it_was_time(
+    shop: Shop,
+) -> None:
+    ke, wang = shop.agent(), shop.customer()
+    await ke.connect()
+    assert await ke.accept(await wang.start(), wang) is None
+    ke.disconnect()
+    await settled(150)
+    shop.are_agents_moving = True
+    await settled(120)
+    shop.are_agents_moving = False
+    await settled(60)
+    assert (await wang.look()).status == "waiting"
+
+
+@on_stage
 async def test_an_agent_who_comes_back_in_time_keeps_the_chats(shop: Shop) -> None:
     ke, wang = shop.agent(), shop.customer()
     await ke.connect()

@@ -152,6 +152,24 @@ async def test_an_end_that_got_there_unheard_frees_the_agent(shop: Shop) -> None
 
 
 @on_stage
+async def test_a_place_in_doubt_is_free_though_it_could_not_be_read_when_it_was_time(
+    shop: Shop,
+) -> None:
+    ke, wang, li = shop.agent(max_sessions=1), shop.customer(1), shop.customer(2)
+    await ke.connect()
+    lost, other = await wang.start(), await li.start()
+    shop.storage.faults.append(Fault(UNHEARD))
+    assert await ke.accept(lost, wang) is ErrorCode.OVERLOADED
+    assert await ke.accept(other, li) is ErrorCode.AGENT_AT_CAPACITY
+    await settled(5)
+    shop.are_agents_moving = True
+    await settled(30)
+    shop.are_agents_moving = False
+    await settled(30)
+    assert await ke.accept(other, li) is None
+
+
+@on_stage
 async def test_a_start_that_got_there_unheard_is_in_the_queue(shop: Shop) -> None:
     wang, ke = shop.customer(), shop.agent()
     await wang.start(wants_human=True)

@@ -28,6 +28,7 @@ from kefu.dispatch import messages as dispatch
 from kefu.dispatch.actor import QueueActor
 from kefu.dispatch.actor import World as QueueWorld
 from kefu.shifts.messages import Duty
+from kefu.storage.errors import StoreUnavailable
 from protocol.customer import MessageType
 from protocol.server import ToWorkbench
 from tests.fakes.bot import ScriptedBot
@@ -97,6 +98,7 @@ class Shop:
         self.stranded: list[int] = []
         """As the queue told, once a tick."""
         self.crashes: list[BaseException] = []
+        self.are_agents_moving = False
         self.handled: Counter[str] = Counter()
         """How many messages of each type the actors took."""
         self.router = Router(
@@ -133,9 +135,14 @@ class Shop:
             entropy=self.entropy,
             connections_of=self._connections_of,
             is_living=lambda _connection_id: True,
-            epoch_of=lambda _slot: 1,
+            epoch_of=self._epoch_of_agents,
         )
         return AgentActor(UUID(key), world)
+
+    def _epoch_of_agents(self, _slot: int) -> int:
+        if self.are_agents_moving:
+            raise StoreUnavailable("Their slots are changing hands.")
+        return 1
 
     def _queue(self) -> Actor[Any]:
         world = QueueWorld(
