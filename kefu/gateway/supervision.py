@@ -76,14 +76,20 @@ class Supervision:
             self._say(connection, chat_id)
 
     async def unwatch(self, connection: Connection, conversation: Any, asked: UnwatchChat) -> None:
-        """It ends at once. Where that could not be put down it is as if the connection was lost."""
+        """It ends at once. Where that could not be put down it is as if the connection was lost.
+
+        Said before it is put down: messages are missed from here on, and a chat that comes back
+        meanwhile, in a transfer perhaps, is to the client one that it did not follow.
+        """
         chat_id = asked.payload.chat_id
-        if chat_id in self._watched:
+        was_watched = chat_id in self._watched
+        if was_watched:
             await self._stop(connection, chat_id)
+        self._say(connection, chat_id, asked.id)
+        if was_watched:
             unwatch = conversations.UnwatchChat(None, self._party, chat_id)
             with suppress(ActorError):
                 await connection.ask(conversation, unwatch)
-        self._say(connection, chat_id, asked.id)
 
     async def whisper(self, connection: Connection, conversation: Any, asked: Whisper) -> None:
         """Raises ActorError."""

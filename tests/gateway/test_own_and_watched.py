@@ -88,3 +88,26 @@ def test_what_an_own_chat_still_holds_back_goes_out_before_its_watch_begins() ->
         await peer.leave()
 
     simulated(story)
+
+
+def test_a_chat_that_comes_back_while_its_watch_is_being_ended_comes_anew() -> None:
+    """What was said in between was not for this client, who must know that it was not."""
+
+    async def story() -> None:
+        office = Office()
+        peer = await office.watching()
+        office.gate.clear()
+        peer.say("unwatch_chat", {"chat_id": str(CHAT)}, id="u")
+        await passes(1)
+        office.publish_watched(office.chats.speak())
+        (connection,) = office.hub
+        office.hub.publish(connection.topics[:1], office.of(CHAT, agent=ME))
+        office.hub.publish(connection.topics[:1], office.chats.speak())
+        office.gate.set()
+        await passes(1)
+        told = [(f["type"], f["payload"].get("is_watching")) for f in peer.frames[2:]]
+        assert told == [("chat_watch", False), ("chat_status", None), ("new_message", None)]
+        assert peer.frames[-1]["payload"]["seq"] == 2
+        await peer.leave()
+
+    simulated(story)
