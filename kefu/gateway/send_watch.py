@@ -45,16 +45,21 @@ class SendWatch:
         self.since = None
 
     def give_up(self) -> None:
-        """Do not wait for what is being sent."""
-        if self.since is not None and self._limit is not None:
-            self._limit.reschedule(self._loop.time())
+        """Do not wait for what is being sent. Twice is as good as once."""
+        if self.since is not None:
+            self._expire()
 
     def _look(self) -> None:
         self._timer = None
-        if self.since is None or self._limit is None:
+        if self.since is None:
             return
         late_at = self.since + self._within_s
         if self._loop.time() >= late_at:
-            self._limit.reschedule(late_at)
+            self._expire()
         else:
             self._timer = self._loop.call_at(late_at, self._look)
+
+    def _expire(self) -> None:
+        """Nothing to do where the block is about to be left for that already."""
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(self._loop.time())

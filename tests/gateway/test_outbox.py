@@ -181,3 +181,21 @@ def test_dropped_before_anything_was_sent_it_just_ends() -> None:
         assert client.got == []
 
     simulated(story)
+
+
+@pytest.mark.parametrize("after_s", [1.0, SEND_WITHIN_S], ids=["in time", "at its deadline"])
+def test_it_may_be_dropped_again_while_it_gives_up(after_s: float) -> None:
+    async def story() -> None:
+        client = Client()
+        client.is_stalled = True
+        outbox = Outbox(client.take)
+        outbox.put("one")
+        writing = asyncio.create_task(outbox.write())
+        await passes(after_s)
+        while not writing.done():
+            outbox.seal(drop=True)
+            await asyncio.sleep(0)
+        with pytest.raises(Stalled):
+            await writing
+
+    simulated(story)
