@@ -24,7 +24,8 @@ CONVERGE_S: Final = 30.0
 TIDY_S: Final = 10.0
 SETTLE_S: Final = 2.0
 ANSWER_S: Final = 1.0
-ANSWERS: Final = 10
+LOOKS: Final = 10
+STILL_S: Final = 2.0
 
 
 class Outcome(NamedTuple):
@@ -126,12 +127,13 @@ async def _calm(world: World) -> None:
     for link in world.network.links:
         link.go_on()
     await _pass(world, CONVERGE_S)
+    await _until_still(world)
     judge(world)
     if not world.violations:
         for agent in world.agents:
             agent.say("subscribe_queue", {})
         await _pass(world, ANSWER_S)
-        for _ in range(ANSWERS):
+        for _ in range(LOOKS):
             if not _is_list_on_its_way(world):
                 break
             await _pass(world, ANSWER_S)
@@ -140,7 +142,17 @@ async def _calm(world: World) -> None:
         await _pass(world, TIDY_S)
         world.is_tidying = False
         await _pass(world, SETTLE_S)
+        await _until_still(world)
         judge(world)
+
+
+async def _until_still(world: World) -> None:
+    """What was written just now, because a wait was over perhaps, not everybody knows yet."""
+    for _ in range(LOOKS):
+        written = (event.at for event in reversed(world.history.events) if event.kind == "store")
+        if world.now - next(written, 0.0) > STILL_S:
+            return
+        await _pass(world, STILL_S)
 
 
 def _is_list_on_its_way(world: World) -> bool:
