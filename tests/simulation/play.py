@@ -24,7 +24,7 @@ CONVERGE_S: Final = 30.0
 TIDY_S: Final = 10.0
 SETTLE_S: Final = 2.0
 ANSWER_S: Final = 1.0
-LOOKS: Final = 10
+LOOKS: Final = 3
 STILL_S: Final = 2.0
 
 
