@@ -6,26 +6,27 @@
 Customers ask, open loop, and a question counts from when it was due. The same load goes to the
 provider alone (`replay.py`, the same process) and to kefu in front of it, in turns; what kefu adds
 is the difference. kefu is asked by people it has never heard of, who begin a chat with that, and
-then by the same again: `kefu, new` and `kefu, known`. Four forms:
+then by the same again: `kefu, new` and `kefu, known`. Five forms:
 
     steady   answers take five seconds, 150 tokens at 30 tokens/s, and questions come as evenly as
              answers end
+    roaming  the same, with PostgreSQL and Valkey wherever the kernel puts them
     burst    the same answers, all questions at the same moment
     fast     all at the same moment, each token on its own at a pace nobody keeps up with
     whole    all at the same moment, every answer written at once
 
 What a token took is from when the provider wrote it to when the client had it: each says its time.
-The server has the first core, the provider and the load generator share the rest; PostgreSQL and
-Valkey run where there is room. The shop's knowledge is empty, and is looked into for every question
-all the same.
+The server has the first core; the provider, the load generator, PostgreSQL and Valkey share the
+rest. Left to itself the kernel wakes PostgreSQL up on the core of who asks it, and kefu is put
+aside while its own statement runs: `roaming` shows what that costs. The shop's knowledge is empty,
+and is looked into for every question all the same.
 """
 
 import argparse
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from math import inf
 from statistics import median
 from typing import NamedTuple
@@ -36,9 +37,9 @@ import uvloop
 from bench.answers import Asker, Noticed, Place, kefu_at, provider_at
 from bench.figures import percentiles, show, surroundings
 from bench.neighbours import Neighbours
-from bench.node import cores
+from bench.node import bound_to, cores
 from bench.replay import Pace, open_replay
-from bench.shop import cpu_seconds, open_shop
+from bench.shop import cpu_seconds, open_own_stores, serving
 
 ANSWER_S = 5.0
 SLOW = Pace(150, 30)
@@ -82,20 +83,18 @@ class Stage(NamedTuple):
 
 
 @asynccontextmanager
-async def open_stage(pace: Pace) -> AsyncIterator[Stage]:
+async def open_stage(pace: Pace, *, are_stores_roaming: bool = False) -> AsyncIterator[Stage]:
     server_cpus, our_cpus = cores()
-    async with open_replay(pace, our_cpus) as provider:
+    async with AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(open_replay(pace, our_cpus))
         settings = {**LIFTED, "KEFU_OPENAI_BASE_URL": f"{provider.url}/v1"}
-        async with open_shop(server_cpus, settings) as shop:
-            affinity = os.sched_getaffinity(0)
-            if our_cpus:
-                os.sched_setaffinity(0, our_cpus)
-            try:
-                await _until_idle(shop.process_id)
-                kefu_url = shop.ws.replace("ws", "http", 1)
-                yield Stage(pace, provider.url, kefu_url, provider.process_id, shop.process_id)
-            finally:
-                os.sched_setaffinity(0, affinity)
+        with bound_to(None if are_stores_roaming else our_cpus):  # they inherit it
+            stores = await stack.enter_async_context(open_own_stores())
+        shop = await stack.enter_async_context(serving(stores, server_cpus, settings))
+        with bound_to(our_cpus):
+            await _until_idle(shop.process_id)
+            kefu_url = shop.ws.replace("ws", "http", 1)
+            yield Stage(pace, provider.url, kefu_url, provider.process_id, shop.process_id)
 
 
 async def _until_idle(process_id: int) -> None:
@@ -190,17 +189,25 @@ async def compare(asked: argparse.Namespace) -> dict[str, Runs]:
     found: dict[str, Runs] = {}
     async with open_stage(SLOW) as stage:
         await _burst(stage, 1, asked.streams)  # nobody's first answer is measured
-        found["steady"] = _empty()
-        for _ in range(asked.rounds):
-            crowd = _crowd()
-            for kind, runs in found["steady"].items():
-                runs.append(await steady(stage, kind, crowd, asked.streams, asked.seconds))
-                await asyncio.sleep(QUIET_S)
+        found["steady"] = await _steady(stage, asked)
         found["burst"] = await _burst(stage, asked.bursts, asked.streams)
+    async with open_stage(SLOW, are_stores_roaming=True) as stage:
+        await _burst(stage, 1, asked.streams)
+        found["roaming"] = await _steady(stage, asked)
     for form, pace in (("fast", FAST), ("whole", WHOLE)):
         async with open_stage(pace) as stage:
             await _burst(stage, 1, asked.streams)
             found[form] = await _burst(stage, asked.bursts, asked.streams)
+    return found
+
+
+async def _steady(stage: Stage, asked: argparse.Namespace) -> Runs:
+    found = _empty()
+    for _ in range(asked.rounds):
+        crowd = _crowd()
+        for kind, runs in found.items():
+            runs.append(await steady(stage, kind, crowd, asked.streams, asked.seconds))
+            await asyncio.sleep(QUIET_S)
     return found
 
 
@@ -256,7 +263,7 @@ def main() -> None:
         f"added, {form}, {kind}, {what} {at}": added_ms(found[form], kind, what, at)
         for form in found
         for kind in (NEW, KNOWN)
-        for what, at in (STEADY_ADDED if form == "steady" else BURST_ADDED)
+        for what, at in (STEADY_ADDED if form in ("steady", "roaming") else BURST_ADDED)
     }
     said = {name: getattr(asked, name) for name in ("streams", "seconds", "rounds", "bursts")}
     file = "ai-sse" if asked.streams == 100 else f"ai-sse-{asked.streams}"

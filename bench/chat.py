@@ -7,8 +7,8 @@
 
 In the open loop messages are due at their time whether or not the server keeps up, and count from
 when they were due. Every message is followed: lost, doubled, out of order and misdelivered ones are
-counted. With two cores or more the server has the first one and the load generator (with
-PostgreSQL, which goes where it likes) the rest.
+counted. With two cores or more the server has the first one; PostgreSQL shares the rest with the
+load generator.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import uvloop
 
 from bench.figures import RESULTS, percentiles, ratio, show, surroundings
 from bench.neighbours import Neighbours
-from bench.node import cores
+from bench.node import bound_to, cores
 from bench.pair import Tally
 from bench.shop import cpu_seconds, memory_kib
 from bench.systems import open_system
@@ -34,8 +34,15 @@ LINGER_S = 2.0
 
 async def measure(name: str, asked: argparse.Namespace) -> dict[str, object]:
     """One run against one system."""
+    server_cpus, our_cpus = cores()
+    with bound_to(our_cpus):
+        return await _measure(name, asked, server_cpus)
+
+
+async def _measure(
+    name: str, asked: argparse.Namespace, server_cpus: set[int] | None
+) -> dict[str, object]:
     chance = random.Random(asked.seed)
-    server_cpus, _ours = cores()
     async with open_system(name, server_cpus) as system:
         tally = Tally()
         pairs = [await system.pair(tally, number) for number in range(asked.pairs)]

@@ -11,7 +11,6 @@ the server keeps up, and count from when they were due. The server has a core of
 
 import argparse
 import asyncio
-import os
 import resource
 import time
 
@@ -20,7 +19,7 @@ import uvloop
 from bench.figures import percentiles, show, surroundings
 from bench.lobby import Lobby, Visit, open_lobby
 from bench.neighbours import Neighbours
-from bench.node import cores
+from bench.node import bound_to, cores
 from bench.shop import cpu_seconds, memory_kib
 
 SYSTEMS = ("kefu", "kefu with chats", "ws", "socket.io")
@@ -105,10 +104,13 @@ class Crowd:
 async def measure(name: str, asked: argparse.Namespace) -> Figures:
     """One run against one system."""
     server_cpus, our_cpus = cores()
+    with bound_to(our_cpus):
+        return await _measure(name, asked, server_cpus)
+
+
+async def _measure(name: str, asked: argparse.Namespace, server_cpus: set[int] | None) -> Figures:
     async with open_lobby(name, server_cpus) as lobby:
         await lobby.prepare(asked.count)
-        if our_cpus:
-            os.sched_setaffinity(0, our_cpus)
         crowd = Crowd(lobby)
         held = await fill(lobby, crowd, asked)
         alive = sum(not visit.socket.is_closed for visit in crowd.visits.values())
@@ -219,12 +221,10 @@ def main() -> None:
     _may_open(asked.count)
     where = surroundings()
     runs: dict[str, list[Figures]] = {name: [] for name in asked.systems}
-    affinity = os.sched_getaffinity(0)
     for _ in range(asked.rounds):
         for name in asked.systems:
             print(f"{name}: {asked.count} connections ...", flush=True)
             runs[name].append(uvloop.run(measure(name, asked)))
-            os.sched_setaffinity(0, affinity)
     said = {"count": asked.count, "under_way": asked.under_way, "idle_s": asked.idle}
     show("connections", where, said, runs, keep=not asked.quick)
 

@@ -9,7 +9,6 @@ frames a second go out. Each listener's frames are counted: each must have heard
 
 import argparse
 import asyncio
-import os
 import time
 from functools import partial
 
@@ -18,7 +17,7 @@ import uvloop
 from bench.feeds import Feed, open_feed
 from bench.figures import percentiles, ratio, show, surroundings
 from bench.neighbours import Neighbours
-from bench.node import cores
+from bench.node import bound_to, cores
 from bench.shop import cpu_seconds
 from bench.wire import LeanSocket
 
@@ -109,6 +108,11 @@ async def say_once(feed: Feed, speakers: list[LeanSocket], number: int) -> None:
 async def measure(name: str, asked: argparse.Namespace) -> Figures:
     """One run against one system."""
     server_cpus, our_cpus = cores()
+    with bound_to(our_cpus):
+        return await _measure(name, asked, server_cpus)
+
+
+async def _measure(name: str, asked: argparse.Namespace, server_cpus: set[int] | None) -> Figures:
     async with open_feed(name, server_cpus) as feed:
         audience = Audience(feed, asked.listeners)
         await audience.gather()
@@ -117,8 +121,6 @@ async def measure(name: str, asked: argparse.Namespace) -> Figures:
         for number in (0, 1):
             await say_once(feed, speakers, number)
         assert audience.frame_bytes > 0, "nothing was heard"
-        if our_cpus:
-            os.sched_setaffinity(0, our_cpus)
         audience.start_counting()
         one = await speak(feed, speakers[:1], audience, asked.seconds)
         await say_once(feed, speakers, 1)  # wherever the runs ended, all are online again
@@ -144,11 +146,9 @@ def main() -> None:
         asked.listeners, asked.seconds, asked.rounds = 99, 2.0, 1
     where = surroundings()
     runs: dict[str, list[Figures]] = {name: [] for name in SYSTEMS}
-    affinity = os.sched_getaffinity(0)
     for _ in range(asked.rounds):
         for name in SYSTEMS:
             runs[name].append(uvloop.run(measure(name, asked)))
-            os.sched_setaffinity(0, affinity)
     found = {
         f"kefu to {peer}, {what}": ratio(runs, "kefu", peer, what)
         for peer in SYSTEMS[1:]

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,21 @@ def cores() -> tuple[set[int] | None, set[int] | None]:
     """One core for the server, the rest for everything else; None where there is but one."""
     ours = sorted(os.sched_getaffinity(0))
     return ({ours[0]}, set(ours[1:])) if len(ours) > 1 else (None, None)
+
+
+@contextmanager
+def bound_to(cpus: set[int] | None) -> Iterator[None]:
+    """This process, and all that it starts meanwhile, run on these cores; None: on any of its own.
+
+    What is started keeps to them: the kernel wakes a database that may go where it likes up on the
+    core of who asks it, and puts that one aside while its own statement runs.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @asynccontextmanager

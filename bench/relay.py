@@ -12,7 +12,6 @@ with every frame it hears; what is missing at the end was lost.
 import argparse
 import asyncio
 import json
-import os
 import time
 from functools import partial
 
@@ -20,7 +19,7 @@ import uvloop
 
 from bench.figures import ratio, show, surroundings
 from bench.neighbours import Neighbours
-from bench.node import cores
+from bench.node import bound_to, cores
 from bench.pair import Side, Tally
 from bench.shop import cpu_seconds
 from bench.systems import System, open_system
@@ -82,12 +81,15 @@ async def prove(system: System, name: str, one: Side, other: Side) -> None:
 async def measure(name: str, asked: argparse.Namespace) -> Figures:
     """One run against one system."""
     server_cpus, our_cpus = cores()
+    with bound_to(our_cpus):
+        return await _measure(name, asked, server_cpus)
+
+
+async def _measure(name: str, asked: argparse.Namespace, server_cpus: set[int] | None) -> Figures:
     async with open_system(name, server_cpus) as system:
         tally = Tally()
         pairs = [await system.pair(tally, number) for number in range(asked.pairs)]
         await prove(system, name, *pairs[0])
-        if our_cpus:
-            os.sched_setaffinity(0, our_cpus)
         relay = Relay([side for pair in pairs for side in pair], name)
         relay.begin(asked.window)
         await asyncio.sleep(WARM_UP_S)
@@ -127,11 +129,9 @@ def main() -> None:
         asked.pairs, asked.seconds, asked.rounds = 10, 2.0, 1
     where = surroundings()
     runs: dict[str, list[Figures]] = {name: [] for name in SYSTEMS}
-    affinity = os.sched_getaffinity(0)
     for _ in range(asked.rounds):
         for name in SYSTEMS:
             runs[name].append(uvloop.run(measure(name, asked)))
-            os.sched_setaffinity(0, affinity)
     found = {
         f"kefu to {peer}, {what}": ratio(runs, "kefu", peer, what)
         for peer in SYSTEMS[1:]

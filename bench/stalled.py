@@ -11,7 +11,6 @@ times are those of the other 300 pairs alone, who write to each other just the s
 import argparse
 import asyncio
 import json
-import os
 import random
 import re
 import socket
@@ -28,7 +27,7 @@ import uvloop
 from bench.dialects import Kefu
 from bench.figures import percentiles, ratio, show, surroundings
 from bench.neighbours import Neighbours
-from bench.node import cores
+from bench.node import bound_to, cores
 from bench.pair import Side, Tally
 from bench.shop import Shop, cpu_seconds, open_shop
 from bench.wire import LeanSocket, connect
@@ -122,15 +121,20 @@ async def open_near(shop: Shop, tally: Tally, number: int) -> tuple[Side, Side]:
 
 async def compare(asked: argparse.Namespace) -> tuple[dict[str, list[Figures]], Figures]:
     """Stretch after stretch on one server, A B A B."""
-    chance, others = random.Random(asked.seed), Tally()
     server_cpus, our_cpus = cores()
+    with bound_to(our_cpus):
+        return await _compare(asked, server_cpus)
+
+
+async def _compare(
+    asked: argparse.Namespace, server_cpus: set[int] | None
+) -> tuple[dict[str, list[Figures]], Figures]:
+    chance, others = random.Random(asked.seed), Tally()
     runs: dict[str, list[Figures]] = {CALM: [], STALLED: []}
     async with open_shop(server_cpus) as shop:
         far = [await open_far(shop, number) for number in range(asked.stalled)]
         near_count = asked.sockets // 2 - asked.stalled
         near = [await open_near(shop, others, -number - 1) for number in range(near_count)]
-        if our_cpus:
-            os.sched_setaffinity(0, our_cpus)
         start = time.perf_counter()
         rates = [(each.agent, asked.long_rate) for each in far]
         rates += [(side, asked.rate) for pair in near for side in pair]
