@@ -202,7 +202,7 @@ class Cell(Door):
                 started = time()
                 letters = self._in_hand = self._next_batch(started)
                 taken += len(letters)
-                DEADLINE.set(max((letter.deadline for letter in letters), default=inf))
+                DEADLINE.set(max([letter.deadline for letter in letters], default=inf))
                 if letters:
                     await actor.receive_batch(letters)
                 now = time()

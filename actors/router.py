@@ -41,7 +41,7 @@ class Router:
         random: Random,
         transport: Transport | None = None,
         on_crash: Callable[[ActorId, BaseException], None] | None = None,
-        on_enter: Callable[[ActorId], None] | None = None,
+        on_enter: Callable[[ActorId], object] | None = None,
         observe: Callable[[ActorId, str, float], None] | None = None,
         drain_within_s: float = 10.0,
     ) -> None:

@@ -82,7 +82,7 @@ class Hooks:
     """Calls out of the runtime. One that raises ends the router."""
 
     on_crash: Callable[[ActorId, BaseException], None] | None = None
-    on_enter: Callable[[ActorId], None] | None = None
+    on_enter: Callable[[ActorId], object] | None = None
     observe: Callable[[ActorId, str, float], None] | None = None
 
 

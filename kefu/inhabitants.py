@@ -94,7 +94,7 @@ def make_router(
         kinds,
         random=world.entropy.random,
         on_crash=note_crash,
-        on_enter=_bind_actor,
+        on_enter=logs.actor.set,
         transport=cluster.transport,
     )
 
@@ -141,7 +141,3 @@ def note_crash(actor: ActorId, error: BaseException) -> None:
         log.warning("actor_failed", extra={"actor": str(actor), "why": str(error)})
     else:
         log.error("actor_failed", exc_info=error, extra={"actor": str(actor)})
-
-
-def _bind_actor(actor: ActorId) -> None:
-    logs.actor.set(str(actor))

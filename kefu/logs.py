@@ -22,7 +22,8 @@ import msgspec
 from kefu.redaction import redacted, scrubbed, trace
 
 chat_id: ContextVar[str | None] = ContextVar("chat_id", default=None)
-actor: ContextVar[str | None] = ContextVar("actor", default=None)
+actor: ContextVar[object] = ContextVar("actor", default=None)
+"""What says which by `str`: that is done for a line that is written, not for each turn."""
 
 OWN = ("kefu", "actors", "protocol")
 QUIET = ("httpx", "uvicorn.access", "uvicorn.error")  # a line for every request, URL and all
@@ -114,8 +115,10 @@ def _timestamp(record: logging.LogRecord) -> str:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    bound_now: dict[str, object] = {"chat_id": chat_id.get(), "actor": actor.get()}
-    fields = {name: value for name, value in bound_now.items() if value is not None}
+    bound_now = {"chat_id": chat_id.get(), "actor": actor.get()}
+    fields: dict[str, object] = {
+        name: str(value) for name, value in bound_now.items() if value is not None
+    }
     fields |= {
         name: redacted(name, value)
         for name, value in record.__dict__.items()

@@ -75,9 +75,10 @@ class ConversationActor(Actor[ConversationMessage]):
         return self._chat is None or self._chat.phase != "pending_manual"
 
     async def receive_batch(self, letters: Sequence[Letter[ConversationMessage]]) -> None:
-        if self._is_loaded and all(isinstance(each.message, messages.BotSpoke) for each in letters):
-            for letter in letters:  # most of what comes while the bot answers; nothing to decide
-                await self._finish(letter, Step(self._chat))
+        spoken = [m for each in letters if isinstance(m := each.message, messages.BotSpoke)]
+        if self._is_loaded and len(spoken) == len(letters):
+            for message in spoken:  # most of what comes while the bot answers; nothing to decide
+                self._pass_on(message)
             return
         said = self._chat
         try:
@@ -214,8 +215,8 @@ class ConversationActor(Actor[ConversationMessage]):
                 await self._save_reads()
             case messages.QueueMoved():
                 announcer.tell_position(chat, message)
-            case messages.BotSpoke(turn_id=turn_id):
-                self._pass_on(turn_id)
+            case messages.BotSpoke():
+                self._pass_on(message)
             case messages.ShowTyping():
                 announcer.tell_typing(chat, message)
             case messages.MarkRead():
@@ -242,9 +243,9 @@ class ConversationActor(Actor[ConversationMessage]):
         for known, found in news:
             await self._announcer.tell_found(known, found)
 
-    def _pass_on(self, turn_id: UUID) -> None:
+    def _pass_on(self, message: messages.BotSpoke) -> None:
         """Pieces of the answer, while the chat is still the bot's and still ours."""
-        said = self._answering.take(turn_id, self._chat)
+        said = self._answering.take(message.turn_id, self._chat)
         if said is None or self._chat is None:
             return
         try:
@@ -252,7 +253,7 @@ class ConversationActor(Actor[ConversationMessage]):
         except JournalError:
             return
         if is_ours:
-            self._announcer.tell_piece(self._chat, turn_id, *said)
+            self._announcer.tell_piece(self._chat, message.turn_id, *said)
 
     def _mark_read(self, chat: Chat | None, message: messages.MarkRead) -> None:
         if chat is None:

@@ -39,7 +39,6 @@ from kefu.conversations.turn import Step, known_of
 from kefu.conversations.visibility import Hearers, across, hearers_of, present
 from kefu.delivery import Origin
 from kefu.dispatch import messages as dispatch
-from kefu.instants import instant
 from protocol.server import (
     AiDelta,
     AnswerPiece,
@@ -139,7 +138,7 @@ class Announcer:
         """What the bot has just said. Nobody misses a piece for long: the whole answer follows."""
         piece = AnswerPiece(chat.chat_id, turn_id, text, answers_seq)
         hearers = present(None, chat)
-        frame = AiDelta(piece, instant(self._now()))
+        frame = AiDelta(piece, self._world.clock.now())
         self._world.publisher.publish(hearers.customer + hearers.staff, frame)
 
     def tell_position(self, chat: Chat | None, message: messages.QueueMoved) -> None:
@@ -155,14 +154,14 @@ class Announcer:
         topics = across(chat, message.by)
         if chat is not None and topics:
             payload = SomeoneTyping(chat.chat_id, message.is_typing, message.by.kind)
-            frame = TypingShown(payload, instant(self._now()))
+            frame = TypingShown(payload, self._world.clock.now())
             self._world.publisher.publish(topics, frame, skip=message.origin)
 
     def tell_read(self, chat: Chat, message: messages.MarkRead) -> None:
         topics = across(chat, message.by)
         if topics:
             payload = ReadPoint(chat.chat_id, min(message.seq, chat.seq), message.by.kind)
-            frame = Read(payload, instant(self._now()))
+            frame = Read(payload, self._world.clock.now())
             self._world.publisher.publish(topics, frame, skip=message.origin)
 
     def _tell_said(

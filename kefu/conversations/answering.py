@@ -60,6 +60,7 @@ class Answering:
     def __init__(self, world: World, context: Context[Any]) -> None:
         self._world = world
         self._context = context
+        self._me = context.me
         self._turn: _Turn | None = None
 
     def follow(self, chat: Chat | None) -> None:
@@ -136,4 +137,4 @@ class Answering:
     def _say(self, turn: _Turn, text: str) -> None:
         turn.unsaid.append(text)
         if not turn.is_told:
-            turn.is_told = bool(self._context.me.tell(BotSpoke(turn.id)))
+            turn.is_told = bool(self._me.tell(BotSpoke(turn.id)))
