@@ -95,20 +95,24 @@ class Recording:
     ) -> dict[int, Recorded]:
         """By the place of the view. Raises Problem(OVERLOADED)."""
         found: dict[int, Recorded] = {}
+        problem: Problem | None = None
 
         async def write(shard: int, places: Sequence[int]) -> None:
+            nonlocal problem
             record = Record(tuple(views[place] for place in places))
-            answer = await ask(self._ref(KIND, str(shard)), record)
-            found.update(zip(places, answer, strict=True))
+            try:
+                answer = await ask(self._ref(KIND, str(shard)), record)
+            except Problem as error:  # not out of the group: a group of errors it would be there
+                problem = error
+            else:
+                found.update(zip(places, answer, strict=True))
 
-        try:
-            async with anyio.create_task_group() as asking:
-                for shard, places in places_by_shard.items():
-                    for start in range(0, len(places), VIEWS_PER_CALL):
-                        some = places[start : start + VIEWS_PER_CALL]
-                        asking.create_task(write(shard, some))
-        except* Problem as problems:
-            raise problems.exceptions[0] from None
+        async with anyio.create_task_group() as asking:
+            for shard, places in places_by_shard.items():
+                for start in range(0, len(places), VIEWS_PER_CALL):
+                    asking.create_task(write(shard, places[start : start + VIEWS_PER_CALL]))
+        if problem is not None:
+            raise problem
         return found
 
     def _view(self, told: Told, number: int) -> View:
