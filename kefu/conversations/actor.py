@@ -47,6 +47,16 @@ def _rests_on_memory(outcome: Step | Refusal) -> bool:
     return isinstance(outcome, Refusal) and outcome.code is not ErrorCode.RATE_LIMITED
 
 
+def _only_pieces(letters: Sequence[Letter[ConversationMessage]]) -> list[messages.BotSpoke]:
+    """Nothing where there is anything else among them."""
+    pieces: list[messages.BotSpoke] = []
+    for letter in letters:
+        if not isinstance(letter.message, messages.BotSpoke):
+            return []
+        pieces.append(letter.message)
+    return pieces
+
+
 class ConversationActor(Actor[ConversationMessage]):
     batch_limit = 64
 
@@ -75,10 +85,9 @@ class ConversationActor(Actor[ConversationMessage]):
         return self._chat is None or self._chat.phase != "pending_manual"
 
     async def receive_batch(self, letters: Sequence[Letter[ConversationMessage]]) -> None:
-        spoken = [m for each in letters if isinstance(m := each.message, messages.BotSpoke)]
-        if self._is_loaded and len(spoken) == len(letters):
-            for message in spoken:  # most of what comes while the bot answers; nothing to decide
-                self._pass_on(message)
+        if self._is_loaded and (pieces := _only_pieces(letters)):
+            for piece in pieces:  # most of what comes while the bot answers; nothing to decide
+                self._pass_on(piece)
             return
         said = self._chat
         try:
