@@ -259,7 +259,7 @@ class ConversationActor(Actor[ConversationMessage]):
             return
         try:
             is_ours = self._world.epoch_of(self._slot) == self._epoch
-        except JournalError:
+        except StoreUnavailable:  # nobody knows whose it is
             return
         if is_ours:
             self._announcer.tell_piece(self._chat, message.turn_id, *said)

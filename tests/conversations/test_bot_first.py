@@ -1,10 +1,12 @@
 """The bot's turn on the stage: asked once, heard in order, and silent from the takeover on."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 
 from kefu.bot.messages import Said
+from kefu.cluster.slots import NotOwned
 from kefu.conversations import messages
 from kefu.knowledge.messages import Source
 from kefu.storage.errors import StoreUnavailable
@@ -179,6 +181,26 @@ def test_after_a_takeover_at_any_piece_the_bot_is_silent(
         assert shop.bot.cancelled_count == (not is_answered)
 
     assert play(scene, seed).crashes == []
+
+
+def changing_hands(_slot: int) -> int:
+    raise NotOwned("This chat is changing hands.")
+
+
+@pytest.mark.parametrize("epoch_of", [lambda _slot: 2, changing_hands])
+def test_once_the_chat_lives_elsewhere_no_piece_is_told_here(
+    epoch_of: Callable[[int], int],
+) -> None:
+    async def scene(shop: Shop) -> None:
+        shop.is_bot_ready = True
+        shop.bot.pieces = PIECES
+        shop.customer().say("有货吗")
+        await settled(0.25)
+        shop.epoch_of = epoch_of
+        await settled(5)
+        assert [p for p in heard(shop) if p.startswith("piece")] == ["piece 一", "piece 二"]
+
+    assert play(scene, None).crashes == []
 
 
 @on_stage

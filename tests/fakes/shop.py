@@ -98,6 +98,8 @@ class Shop:
         self.stranded: list[int] = []
         """As the queue told, once a tick."""
         self.crashes: list[BaseException] = []
+        self.epoch_of: Callable[[int], int] = lambda _slot: 1
+        """Of conversations' slots."""
         self.are_agents_moving = False
         self.handled: Counter[str] = Counter()
         """How many messages of each type the actors took."""
@@ -119,7 +121,7 @@ class Shop:
             publisher=self,
             clock=self.clock,
             entropy=self.entropy,
-            epoch_of=lambda _slot: 1,
+            epoch_of=lambda slot: self.epoch_of(slot),
             bot=lambda: self.bot if self.is_bot_ready else None,
             rules=self.rules,
             duty=lambda _at, _team_id: self.duty,
