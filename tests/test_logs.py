@@ -5,12 +5,13 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from actors import ActorId
+from actors import Actor, ActorId, Kind, Router
 from kefu import logs
 from kefu.inhabitants import note_crash
 from kefu.storage.errors import StoreUnavailable
@@ -67,6 +68,24 @@ def test_the_chat_and_the_actor_are_on_every_line_inside(stream: io.StringIO) ->
     assert (inner["chat_id"], inner["actor"]) == ("c-1", "conversation/c-1")
     assert (innermost["chat_id"], innermost["actor"]) == ("c-2", "conversation/c-1")
     assert "chat_id" not in outer
+
+
+class Talker(Actor[str]):
+    async def receive(self, message: str) -> None:
+        logging.getLogger("kefu.conversations").info(message)
+
+
+async def test_what_an_actor_writes_carries_its_address_as_text(stream: io.StringIO) -> None:
+    router = Router(
+        [Kind("talker", lambda _key: Talker())], random=Random(1), on_enter=logs.actor.set
+    )
+    async with router:
+        for key in ("one", "two"):
+            router.ref("talker", key).tell(f"said_by_{key}")
+    assert {line["event"]: line["actor"] for line in lines(stream)} == {
+        "said_by_one": "talker/one",
+        "said_by_two": "talker/two",
+    }
 
 
 def test_private_fields_are_masked_also_when_nested(stream: io.StringIO) -> None:
