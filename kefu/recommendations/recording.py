@@ -102,7 +102,7 @@ class Recording:
             record = Record(tuple(views[place] for place in places))
             try:
                 answer = await ask(self._ref(KIND, str(shard)), record)
-            except Problem as error:  # not out of the group: a group of errors it would be there
+            except Problem as error:  # told below: what leaves a task group is a group of errors
                 problem = error
             else:
                 found.update(zip(places, answer, strict=True))
