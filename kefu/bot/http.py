@@ -20,6 +20,7 @@ import msgspec
 
 from kefu.bot.ports import ProviderError, Rejected, Transient
 from kefu.bot.sse import Event, OversizedEvent, SseReader
+from kefu.patience import Patience
 
 CONNECT_S: Final = 5.0
 READ_S: Final = 30.0
@@ -44,6 +45,19 @@ class Body(Protocol):
         """What has come of it, at least a byte; nothing at the end."""
         ...
 
+    def set_exception(self, error: Exception) -> None:
+        """Raise it in whoever reads, now and later."""
+        ...
+
+
+class Connection(Protocol):
+    """As aiohttp's."""
+
+    @property
+    def protocol(self) -> Any:
+        """Its `read_timeout` is how long it waits for bytes, in seconds; None: for ever."""
+        ...
+
 
 class Response(Protocol):
     """As aiohttp's."""
@@ -58,6 +72,11 @@ class Response(Protocol):
 
     @property
     def content(self) -> Body: ...
+
+    @property
+    def connection(self) -> Connection | None:
+        """None where the whole answer has come."""
+        ...
 
     def release(self) -> object:
         """Give the connection back, or close it when the body was not read to its end."""
@@ -99,7 +118,9 @@ class Reply:
     """The head of an answer, and the ways to read the rest."""
 
     def __init__(self, response: Response) -> None:
+        self._response = response
         self._read = response.content.readany
+        self._patience = Patience(READ_S, self._lose)
         self.status = response.status
         self.headers = response.headers
         kind = self.headers.get("content-type", "")
@@ -110,7 +131,19 @@ class Reply:
         return self.content_type == "text/event-stream"
 
     def events(self) -> "Events":
-        return Events(self._read)
+        """Piece by piece. aiohttp would set a timer anew for each of them, so its own rests."""
+        connection = self._response.connection
+        if connection is not None:
+            connection.protocol.read_timeout = None
+        return Events(self._read, self._patience)
+
+    def _lose(self) -> None:
+        self._response.content.set_exception(TimeoutError())
+
+    def release(self) -> None:
+        """At the end, whether it was read or not."""
+        self._patience.stop()
+        self._response.release()
 
     async def small_body(self) -> bytes:
         """The body, or the first 64 KiB of it."""
@@ -138,13 +171,15 @@ class Reply:
 
 
 class Events:
-    """The events of an answer, as they come. Raises ProviderError when the stream breaks.
+    """The events of an answer, as they come. Raises ProviderError when the stream breaks, or says
+    nothing for READ_S.
 
     No generator: what is dropped in the middle has nothing to clean up.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(self, read: Callable[[], Awaitable[bytes]], patience: Patience) -> None:
         self._read = read
+        self._patience = patience
         self._reader = SseReader()
         self._ready: deque[Event] = deque()
         self._is_over = False
@@ -157,7 +192,9 @@ class Events:
             if self._is_over:
                 raise StopAsyncIteration
             with Translated():
+                self._patience.begin()
                 chunk = await self._read()
+                self._patience.end()
                 self._is_over = not chunk
                 self._ready += self._reader.feed(chunk) if chunk else self._reader.end()
         return self._ready.popleft()
@@ -180,10 +217,11 @@ async def posted(
             proxy=_proxy_for(url),
             allow_redirects=False,
         )
+    reply = Reply(response)
     try:
-        yield Reply(response)
+        yield reply
     finally:
-        response.release()
+        reply.release()
 
 
 @lru_cache(maxsize=16)

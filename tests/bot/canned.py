@@ -28,6 +28,7 @@ class Canned:
         self.status = status
         self.headers = CIMultiDict({"Content-Type": "text/event-stream", **(headers or {})})
         self.is_closed = False
+        self.connection = None
 
     @property
     def content(self) -> "Canned":
@@ -40,6 +41,9 @@ class Canned:
         if self._is_lost:
             raise ClientPayloadError("peer closed connection")
         return b""
+
+    def set_exception(self, _error: Exception) -> None:
+        raise AssertionError("it always has an answer")
 
     def release(self) -> None:
         self.is_closed = True

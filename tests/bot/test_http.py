@@ -140,6 +140,34 @@ async def test_an_address_that_is_none_is_never_tried_again(client: Client, url:
         await body_of(client, url)
 
 
+async def test_a_provider_that_says_nothing_at_all_is_transient_in_time(
+    address: str, certificates: SSLContext, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "READ_S", 0.05)
+    upstream.next("openai", Behaviour(waits_for=anyio.Event()))
+    url, key = f"{address}/v1/chat/completions", {"Authorization": f"Bearer {API_KEY}"}
+    async with open_client(certificates) as client:
+        with pytest.raises(Transient, match="SocketTimeoutError"):
+            async with posted(client, url, {"stream": True}, key):
+                pass
+
+
+async def test_an_answer_that_falls_silent_is_given_up_in_time(
+    address: str, client: Client, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "READ_S", 0.05)  # that of the client is the usual one
+    begun = b"data: {}\n\n"
+    upstream.next("openai", Behaviour(transcript=begun * 2, hangs_at=len(begun) + 3))
+    url, key = f"{address}/v1/chat/completions", {"Authorization": f"Bearer {API_KEY}"}
+    async with posted(client, url, {"stream": True}, key) as reply:
+        events = reply.events()
+        assert (await anext(events)).data == b"{}"
+        with pytest.raises(Transient, match="TimeoutError"):
+            await anext(events)
+    with anyio.fail_after(10):
+        await upstream.seen[-1].was_left.wait()
+
+
 async def test_nobody_listening_is_transient(client: Client) -> None:
     with pytest.raises(Transient) as caught:
         await body_of(client, "http://127.0.0.1:1/")
