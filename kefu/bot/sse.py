@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 LIMIT_BYTES: Final = 1024 * 1024
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _EVENT_END: Final = b"\n\n"
+_DATA: Final = b"data: "
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -37,25 +38,23 @@ class SseReader:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that are whole now. Raises OversizedEvent."""
-        begin = 0 if self._size == 0 else chunk.find(_EVENT_END) + len(_EVENT_END)
-        end = chunk.rfind(_EVENT_END) + len(_EVENT_END)
-        plain = chunk[begin:end]
-        if not self._is_plain(plain):
+        if b"\r" in chunk:
             return self._read(chunk)
-        events = self._read(chunk[:begin]) if begin else []
-        self._is_first_line = self._ended_in_cr = False
-        events += [Event("", part[6:]) for part in plain[: -len(_EVENT_END)].split(_EVENT_END)]
-        return events + self._read(chunk[end:]) if end < len(chunk) else events
+        start = 0 if self._size == 0 else chunk.find(_EVENT_END) + len(_EVENT_END)
+        events = self._read(chunk[:start]) if self._size else []
+        while (end := self._plain_end(chunk, start)) is not None:
+            events.append(Event("", chunk[start + len(_DATA) : end]))
+            start = end + len(_EVENT_END)
+            self._is_first_line = self._ended_in_cr = False
+        return events + self._read(chunk[start:]) if start < len(chunk) else events
 
-    def _is_plain(self, chunk: bytes) -> bool:
-        """Whole events, each of them one line of data: as nearly all of them come."""
-        return (
-            chunk.startswith(b"data: ")
-            and chunk.endswith(_EVENT_END)
-            and chunk.count(b"\n") == 2 * chunk.count(b"\n\ndata: ") + 2
-            and b"\r" not in chunk
-            and len(chunk) <= self._limit_bytes
-        )
+    def _plain_end(self, chunk: bytes, start: int) -> int | None:
+        """Where an event ends that begins there and is one line of data: as nearly all do."""
+        if self._size or not chunk.startswith(_DATA, start):
+            return None
+        end = chunk.find(b"\n", start)
+        is_whole = end > 0 and chunk.startswith(b"\n", end + 1)
+        return end if is_whole and end - start <= self._limit_bytes else None
 
     def _read(self, chunk: bytes) -> list[Event]:
         if self._ended_in_cr and chunk:
