@@ -57,6 +57,8 @@ class Bridge:
         self, topics: tuple[str, ...], frame: ToWorkbench, *, skip: Origin | None = None
     ) -> None:
         self._audience.publish(topics, frame, skip=skip)
+        if not self._peers_by_topic:
+            return
         peers = {peer: None for topic in topics for peer in self._peers_by_topic.get(topic, ())}
         if peers:
             skipped = skip.connection_id if skip is not None else None

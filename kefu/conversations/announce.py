@@ -36,7 +36,7 @@ from kefu.conversations.parties import AgentSeat
 from kefu.conversations.ports import World
 from kefu.conversations.pressing import is_pressing
 from kefu.conversations.turn import Step, known_of
-from kefu.conversations.visibility import Hearers, across, hearers_of, present
+from kefu.conversations.visibility import Hearers, Topics, across, hearers_of, present
 from kefu.delivery import Origin
 from kefu.dispatch import messages as dispatch
 from protocol.server import (
@@ -61,6 +61,8 @@ class Announcer:
         self._context = context
         self._position: int | None = None
         self._wait_s: tuple[int, int] | None = None
+        self._present: tuple[Chat | None, Topics] = (None, ())
+        """The chat whose pieces were told last, and who was in it: the same for most of them."""
 
     def state(self, chat: Chat | None, *, for_agents: bool = False) -> ChatState:
         assert chat is not None
@@ -136,10 +138,11 @@ class Announcer:
 
     def tell_piece(self, chat: Chat, turn_id: UUID, text: str, answers_seq: int) -> None:
         """What the bot has just said. Nobody misses a piece for long: the whole answer follows."""
+        if chat is not self._present[0]:
+            hearers = present(None, chat)
+            self._present = (chat, hearers.customer + hearers.staff)
         piece = AnswerPiece(chat.chat_id, turn_id, text, answers_seq)
-        hearers = present(None, chat)
-        frame = AiDelta(piece, self._world.clock.now())
-        self._world.publisher.publish(hearers.customer + hearers.staff, frame)
+        self._world.publisher.publish(self._present[1], AiDelta(piece, self._world.clock.now()))
 
     def tell_position(self, chat: Chat | None, message: messages.QueueMoved) -> None:
         is_ours = chat is not None and chat.chat_id == message.chat_id

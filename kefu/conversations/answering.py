@@ -34,7 +34,16 @@ log = logging.getLogger("kefu.conversations")
 class _Turn:
     """`unsaid` is what came since the mailbox was told last: it holds one word of it at most."""
 
-    __slots__ = ("answers_seq", "chat_id", "id", "is_asked", "is_told", "scope", "unsaid")
+    __slots__ = (
+        "answers_seq",
+        "chat_id",
+        "id",
+        "is_asked",
+        "is_told",
+        "scope",
+        "unsaid",
+        "wanted_by",
+    )
 
     def __init__(self, id: UUID, chat: Chat) -> None:
         self.id = id
@@ -45,15 +54,17 @@ class _Turn:
         self.scope = anyio.CancelScope()
         self.unsaid: list[str] = []
         self.is_told = False
+        self.wanted_by: Chat | None = None
+        """The chat as it was when that was looked at last: it is asked for every piece."""
 
     def is_wanted(self, chat: Chat | None) -> bool:
         """Whether the chat, as it is now, still waits for this very answer."""
-        return (
-            chat is not None
-            and chat.chat_id == self.chat_id
-            and chat.awaits_bot
-            and chat.answered_seq < self.answers_seq
-        )
+        if chat is None:
+            return False
+        if chat is not self.wanted_by:
+            is_ours = chat.chat_id == self.chat_id and chat.awaits_bot
+            self.wanted_by = chat if is_ours and chat.answered_seq < self.answers_seq else None
+        return chat is self.wanted_by
 
 
 class Answering:
