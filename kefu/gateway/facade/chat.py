@@ -171,7 +171,8 @@ class _Answer:
     async def _write(self, headers: dict[str, str], send: Send) -> None:
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": raw})
-        await self._queue.pour(send)
+        # a piece wakes this task alone, and not every layer of the app above it
+        await asyncio.get_running_loop().create_task(self._queue.pour(send))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _listen(self) -> None:
