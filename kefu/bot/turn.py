@@ -69,8 +69,6 @@ class ProviderBot:
     async def answer(self, question: Question, say: Callable[[str], None]) -> Answer:
         """See `messages.Bot.answer`."""
         answer, turn = None, _Turn(self._world, question, say)
-        # the question is about to be made durable: that is on its way before the provider is asked
-        await asyncio.sleep(0)
         try:
             with anyio.move_on_after(self._world.limits.turn_s) as scope:
                 answer = await turn.run(scope)

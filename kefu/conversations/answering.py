@@ -8,6 +8,7 @@ The provider need not wait until a question is durable: the turn begins while th
 it says waits in the mailbox, behind the commit; where that fails the turn is ended unheard.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -136,6 +137,8 @@ class Answering:
     ) -> BotAnswered | None:
         """The result goes to the mailbox; None, of a turn that was ended, goes nowhere."""
         with turn.scope:
+            # the question is about to be made durable: that is on its way before the bot thinks
+            await asyncio.sleep(0)
             try:
                 answer = await bot.answer(await ask(), partial(self._say, turn))
             except Exception:  # the bot promises never to raise: a bug must not cost the chat

@@ -1,6 +1,5 @@
 """One turn with a provider in every kind of trouble: retried, cut, stood in for, never raised."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 
 import anyio
@@ -54,19 +53,6 @@ async def test_every_piece_is_forwarded_as_it_comes() -> None:
         assert heard == ["您"]
         gate.set()
     assert heard == ["您", "好"]
-
-
-async def test_what_is_on_its_way_already_goes_before_the_provider_is_asked() -> None:
-    done: list[str] = []
-
-    class Noting(Player):
-        async def stream(self, ask: Ask) -> AsyncGenerator[str, None]:
-            done.append("asked")
-            yield "好"
-
-    asyncio.get_running_loop().call_soon(done.append, "written")
-    await ask(Stand(Noting([])).bot)
-    assert done == ["written", "asked"]
 
 
 async def test_a_good_answer_is_one() -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from kefu.bot.messages import Said
+from kefu.bot.messages import Answer, Question, Said
 from kefu.cluster.slots import NotOwned
 from kefu.conversations import messages
 from kefu.knowledge.messages import Source
@@ -92,6 +92,25 @@ async def test_what_is_said_during_a_turn_is_the_next_question_whole(shop: Shop)
     assert (last.by, last.content) == ("bot", "您好，有什么可以帮您？")
 
 
+def test_a_question_is_on_its_way_to_the_store_before_the_bot_thinks_about_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(shop: Shop) -> None:
+        shop.is_bot_ready = True
+        answer, written = shop.bot.answer, []
+
+        async def noting(question: Question, say: Callable[[str], None]) -> Answer:
+            written.append(len(shop.storage.messages_by_place))
+            return await answer(question, say)
+
+        monkeypatch.setattr(shop.bot, "answer", noting)
+        shop.customer().say("有货吗")
+        await settled(3)
+        assert written == [1]
+
+    assert play(scene, None).crashes == []
+
+
 @on_stage
 async def test_the_bot_is_asked_while_the_question_is_written_and_heard_behind_it(
     shop: Shop,
@@ -143,7 +162,7 @@ def test_of_a_question_that_was_not_written_the_answer_is_not_heard(
 
 @on_stage
 async def test_a_question_that_was_fenced_once_is_answered_as_it_was_written(shop: Shop) -> None:
-    shop.is_bot_ready = True
+    shop.is_bot_ready, shop.storage.commit_s = True, 0.03
     wang = shop.customer()
     shop.storage.faults.append(Fault(Fenced()))
     wang.say("有货吗")
