@@ -8,9 +8,11 @@ import pytest
 from kefu.bot.messages import Answer, Question, Said
 from kefu.cluster.slots import NotOwned
 from kefu.conversations import messages
+from kefu.delivery import watch_topic
 from kefu.knowledge.messages import Source
 from kefu.storage.errors import StoreUnavailable
 from kefu.storage.journal import Fenced
+from protocol.server import AiDelta
 from tests.fakes.shop import SEEDS, Shop, on_stage, play, settled
 from tests.fakes.storage import Fault
 
@@ -171,6 +173,25 @@ async def test_a_question_that_was_fenced_once_is_answered_as_it_was_written(sho
     chat_id = (await wang.look()).chat_id
     assert [row.sender_type for row in shop.storage.said(chat_id)] == ["customer", "ai"]
     assert heard(shop).count("ai 您好，有什么可以帮您？") == 1
+
+
+@on_stage
+async def test_who_watches_the_next_chat_hears_its_pieces_and_not_who_watched_the_last(
+    shop: Shop,
+) -> None:
+    shop.is_bot_ready = True
+    wang, watchers = shop.customer(), []
+    for _ in range(2):
+        wang.say("有货吗")
+        await settled(3)
+        chat_id = (await wang.look()).chat_id
+        watchers.append(shop.listen(watch_topic(chat_id)))
+        wang.say("红色的")
+        await settled(3)
+        await wang.end()
+    for watcher in watchers:
+        pieces = [frame for frame in watcher.frames if isinstance(frame, AiDelta)]
+        assert [piece.payload.content for piece in pieces] == list(shop.bot.pieces)
 
 
 @pytest.mark.parametrize("piece_count", range(len(PIECES) + 2))
